@@ -49,16 +49,32 @@ class Parameters:
             symbols.affine[free] = theta[start : start + count].to(symbols.affine)
             start += count
 
-    def edges_of(self) -> Tensor:
-        """Return the number of the spline edge that each parameter belongs to, -1 for symbols."""
-        pieces, first = [], 0
+    def blocks(self) -> list[Tensor]:
+        """Return for each layer the places of its live splines' parameters, `(edges, size [+ 1])`."""
+        found, start = [], 0
         for layer, live, free in zip(self.model.layers, self.live, self.free, strict=True):
-            number = torch.arange(first, first + len(live), device=live.device)
-            pieces.append(number.repeat_interleave(layer.basis.size))
+            count, size = len(live), layer.basis.size
+            block = start + torch.arange(count * size).view(count, size)
+            start += count * size
             if layer.has_residual:
-                pieces.append(number)
-            pieces.append(torch.full((int(free.sum()),), -1, device=live.device))
-            first += len(live)
+                block = torch.cat([block, start + torch.arange(count)[:, None]], 1)
+                start += count
+            found.append(block)
+            start += int(free.sum())
+        return found
+
+    def gradient(self, value: Tensor) -> Tensor:
+        """Return the derivative `(parameters,)` of a scalar that the network computed."""
+        leaves = [leaf for l, s, _ in self.model.parts() for leaf in (l.coef, l.weight, s.affine)]
+        wanted = [leaf if leaf.requires_grad else None for leaf in leaves]
+        found = iter(torch.autograd.grad(value, [w for w in wanted if w is not None], allow_unused=True))
+        grads = [torch.zeros_like(leaf) if w is None else next(found) for leaf, w in zip(leaves, wanted, strict=True)]
+        grads = [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, grads, strict=True)]
+        pieces = []
+        for number, (layer, live, free) in enumerate(zip(self.model.layers, self.live, self.free, strict=True)):
+            coef, weight, affine = grads[3 * number : 3 * number + 3]
+            out, in_ = live.unbind(1)
+            pieces += [coef[out, in_].flatten(), *([weight[out, in_]] if layer.has_residual else []), affine[free]]
         return torch.cat(pieces)
 
 

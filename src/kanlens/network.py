@@ -377,6 +377,12 @@ class KAN(nn.Module):
         dtype: torch.dtype = self.layers[0].coef.dtype
         return dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Return the device of the parameters."""
+        device: torch.device = self.layers[0].coef.device
+        return device
+
     def parts(self) -> "Iterable[tuple[KANLayer, SymbolicEdges, Width]]":
         """Return for each layer its splines, its symbols and the width that it leads to."""
         return zip(self.layers, self.symbols, self.spec.widths[1:], strict=True)

@@ -1,11 +1,12 @@
 """How much of the outputs' variation each edge and node of a network carries."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from kanlens.network import KAN
+from kanlens.network import KAN, Trace, Width
 
 
 class Scores(NamedTuple):
@@ -31,7 +32,7 @@ def scores(model: KAN, x: Tensor) -> Scores:
     ----------
     model : KAN
     x : Tensor
-        Inputs `(batch, in)`, at least two rows.
+        Inputs `(batch, in)`.
 
     Examples
     --------
@@ -45,23 +46,28 @@ def scores(model: KAN, x: Tensor) -> Scores:
     Z. Liu et al., *KAN 2.0* (2024), section 4.1 (attribution scores); there with an offset in
     the denominator, which makes them depend on units.
     """
-    trace = model.trace(x)
+    return attribute(model.trace(x), model.spec.widths)
+
+
+def attribute(trace: Trace, widths: Sequence[Width]) -> Scores:
+    """Return the scores of a forward pass that has been traced; differentiable."""
     outputs = trace.nodes[-1].shape[1]
     at = trace.nodes[-1].new_full((outputs,), 1 / outputs)
     edges: list[Tensor] = []
     nodes = [at]
-    for width, z, phi in zip(reversed(model.spec.widths), reversed(trace.subnodes), reversed(trace.edges), strict=False):
-        spread = _deviation(z)
+    for width, z, phi in zip(reversed(widths), reversed(trace.subnodes), reversed(trace.edges), strict=False):
+        spread = deviation(z)
         at_sub = torch.stack([at[node] for node, group in enumerate(width.groups()) for _ in group])
-        share = torch.where(spread > 0, at_sub / spread, torch.zeros_like(spread))
-        edges.insert(0, share[:, None] * _deviation(phi))
+        share = torch.where(spread > 0, at_sub / spread.where(spread > 0, torch.ones_like(spread)), 0.0)
+        edges.insert(0, share[:, None] * deviation(phi))
         at = edges[0].sum(0)
         nodes.insert(0, at)
     return Scores(edges, nodes)
 
 
-def _deviation(values: Tensor) -> Tensor:
+def deviation(values: Tensor) -> Tensor:
     """Return the standard deviation over the batch, 0 where it is only round-off of a constant."""
-    deviation = values.std(0, correction=0)
-    noise = 10 * torch.finfo(values.dtype).eps * values.abs().amax(0)
-    return torch.where(deviation > noise, deviation, torch.zeros_like(deviation))
+    noise = 10 * torch.finfo(values.dtype).eps * values.detach().abs().amax(0)
+    variance = values.var(0, correction=0)
+    varies = variance.detach() > noise**2
+    return torch.where(varies, variance.where(varies, torch.ones_like(variance)).sqrt(), 0.0)

@@ -1,0 +1,185 @@
+"""Find the smallest network that does what a network does."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from kanlens.data import Array, pair, split, table
+from kanlens.network import KAN, Edge, Width
+from kanlens.scores import scores
+from kanlens.solvers import LevenbergMarquardt
+from kanlens.surgery import cut, keep, refine
+from kanlens.training import fit
+
+FAIR = 1.05
+"""Errors within this factor count as the same: held-out errors of equally good fits differ by more."""
+
+RESTARTS = 3
+"""Fresh starts that a smaller network gets when the nodes kept from the larger one do not do."""
+
+
+def prune(model: KAN, x: Array, y: Array | None = None, *, nodes: bool = True, edges: bool = True) -> KAN:
+    """Return the smallest network found that does as well on held-out rows; `model` is untouched.
+
+    Redundant nodes (two that do one node's work) are recognised by trying: for one node, two, and
+    so on, the strongest nodes are kept and everything is refitted, on a finer grid if that is what
+    the smaller network lacks. If this does not reach the error of the whole network, a few fresh
+    starts are tried. Then edges are cut one by one, weakest first, each with a refit, as long as
+    nothing is lost. So thresholds on scores are not needed, and no unit of the data matters.
+
+    Parameters
+    ----------
+    model : KAN
+    x, y : Tensor or array
+        Inputs `(rows, in)` and targets `(rows, out)`; without `y` the network's own outputs.
+    nodes, edges : bool
+        What may be removed.
+
+    Raises
+    ------
+    InputError
+        If the data have the wrong shape, no rows, a NaN or an infinity.
+
+    Examples
+    --------
+    >>> x = torch.rand(300, 2) * 2 - 1
+    >>> y = torch.exp(torch.sin(torch.pi * x[:, :1]) + x[:, 1:] ** 2)
+    >>> model = KAN([2, 3, 1])
+    >>> history = fit(model, x, y)
+    >>> [width.size for width in prune(model, x, y).spec.widths]
+    [2, 1, 1]
+    """
+    work = copy.deepcopy(model).double()
+    widths = model.spec.widths
+    points = table(x, widths[0].size, "inputs").to(model.device)
+    with torch.no_grad():
+        targets = work(points) if y is None else pair(x, y, widths[0].size, widths[-1].size)[1].to(model.device)
+    judge = _Judge.of(points, targets)
+    best = judge.refit(work, steps=20)
+    if best.error > 0.02:  # poor, or noisy: see whether the same network can do better from another start
+        best = min(best, *(judge.refit(start, steps=30) for start in _fresh(work, 1)), key=lambda t: t.error)
+    if nodes:
+        best = _fewest_nodes(best, judge)
+    if edges:
+        best = _fewest_edges(best, judge)
+    return best.model.to(model.dtype)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """Pair a refitted network with its held-out error, a share of the targets' deviation."""
+
+    model: KAN
+    error: float
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Refit networks on some rows and judge them by the others."""
+
+    x: Tensor
+    y: Tensor
+    held_x: Tensor
+    held_y: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor) -> "_Judge":
+        rows, held = split(len(x), 0.2)
+        if len(held) < 10:  # too few rows to hold any out
+            return cls(x, y, x, y)
+        return cls(x[rows], y[rows], x[held], y[held])
+
+    def refit(self, model: KAN, steps: int) -> _Tried:
+        """Return a copy of a network, fitted without penalty."""
+        result = copy.deepcopy(model)
+        fit(result, self.x, self.y, solver=LevenbergMarquardt(steps=steps, tolerance=1e-3))
+        return _Tried(result, self.error(result))
+
+    @torch.no_grad()
+    def error(self, model: KAN) -> float:
+        """Return the root mean square error on held-out rows over the targets' deviation."""
+        scale = float(self.y.std(correction=0)) or 1.0
+        return float((model(self.held_x) - self.held_y).square().mean().sqrt()) / scale
+
+    def good_enough(self, tried: _Tried, than: float) -> bool:
+        """Tell whether an error is as low as another one, up to the floor of float64."""
+        return tried.error <= max(FAIR * than, 1e-10)
+
+
+def _fewest_nodes(whole: _Tried, judge: _Judge) -> _Tried:
+    best = whole
+    for number in range(len(whole.model.spec.widths) - 2):
+        for count in range(1, best.model.spec.widths[number + 1].size):
+            smaller = _with_nodes(best, judge, number, count)
+            if smaller is not None:
+                best = smaller
+                break
+    return best
+
+
+def _with_nodes(whole: _Tried, judge: _Judge, hidden: int, count: int) -> _Tried | None:
+    """Return a network with `count` nodes in a hidden layer that does as well, if one is found."""
+    strongest = scores(whole.model, judge.x).nodes[hidden + 1].argsort(descending=True)[:count].tolist()
+    chosen = [list(range(width.size)) for width in whole.model.spec.widths[1:-1]]
+    chosen[hidden] = strongest
+    smaller = keep(whole.model, chosen)
+    for start in _starts(smaller):
+        tried = _sharpen(judge.refit(start, steps=30), judge, whole.error)
+        if judge.good_enough(tried, whole.error):
+            return tried
+    return None
+
+
+def _starts(model: KAN) -> Iterator[KAN]:
+    yield model
+    if not any(len(symbols) for symbols in model.symbols):
+        yield from _fresh(model, RESTARTS)
+
+
+def _fresh(model: KAN, count: int) -> Iterator[KAN]:
+    """Yield untrained networks of the same kind, with the same edges cut."""
+    for seed in range(count):
+        start = KAN(model.spec.widths, basis=model.spec.basis, residual=model.spec.residual, seed=seed)
+        start = start.double().to(model.device)
+        for layer, old in zip(start.layers, model.layers, strict=True):
+            layer.mask.copy_(old.mask)
+        yield start
+
+
+def _sharpen(tried: _Tried, judge: _Judge, wanted: float) -> _Tried:
+    """Refine the grids twice, as long as that is what keeps the network from the wanted error.
+
+    A network with too few nodes gains little from finer grids; the right one gains a factor of
+    two to the power of degree plus one each time.
+    """
+    for _ in range(2):
+        if judge.good_enough(tried, wanted) or tried.error > 100 * wanted + 0.1:
+            break
+        intervals = 2 * tried.model.spec.basis.intervals
+        if len(judge.x) < 4 * intervals:
+            break
+        finer = judge.refit(refine(tried.model, judge.x, intervals), steps=15)
+        if finer.error > 0.7 * tried.error:
+            break
+        tried = finer
+    return tried
+
+
+def _fewest_edges(best: _Tried, judge: _Judge) -> _Tried:
+    strength = scores(best.model, judge.x).edges
+    order = sorted(best.model.live(), key=lambda edge: float(strength[edge.layer][edge.out, edge.in_]))
+    for edge in order:
+        if not _spare(best.model, edge):
+            continue
+        tried = judge.refit(cut(best.model, [edge]), steps=8)
+        if judge.good_enough(tried, best.error):
+            best = tried
+    return best
+
+
+def _spare(model: KAN, edge: Edge) -> bool:
+    """Tell whether a sub-node keeps an edge when this one is cut."""
+    return sum((other.layer, other.out) == (edge.layer, edge.out) for other in model.live()) > 1

@@ -1,0 +1,58 @@
+"""Move the grids of a network to where its data are."""
+
+import copy
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kanlens.network import KAN, KANLayer, multiply
+
+
+@torch.no_grad()
+def regrid(model: KAN, x: Tensor, *, uniformity: float = 1.0, intervals: int | None = None) -> KAN:
+    """Return a copy whose grids span the data's range at every layer, with the same curves.
+
+    The layers are done from the inputs on, each with the node values that the new layers before
+    it give, so that small errors of projection do not add up. Curves are projected by least
+    squares at the data and at points spread evenly over the new grid, which settle the coefficients
+    that no datum touches.
+
+    Parameters
+    ----------
+    model : KAN
+    x : Tensor
+        Inputs `(batch, in)`.
+    uniformity : float
+        1 for uniform grids, towards 0 for grids that follow the data's quantiles.
+    intervals : int, optional
+        Number of intervals of the new grids, by default as before.
+
+    Examples
+    --------
+    >>> model = KAN([2, 3, 1])
+    >>> x = torch.rand(100, 2) * 10
+    >>> finer = regrid(model, x, intervals=20)
+    >>> finer.spec.basis.intervals, bool(finer.layers[0].grid.amax() > 9)
+    (20, True)
+    """
+    result = copy.deepcopy(model)
+    nodes = x
+    for layer, symbols, width in result.parts():
+        _move(layer, nodes, uniformity, intervals)
+        nodes = multiply(layer(nodes) + symbols(nodes), width)
+    if intervals is not None:
+        result.spec = replace(result.spec, basis=replace(result.spec.basis, intervals=intervals))
+    return result
+
+
+def _move(layer: KANLayer, nodes: Tensor, uniformity: float, intervals: int | None) -> None:
+    basis = layer.basis if intervals is None else replace(layer.basis, intervals=intervals)
+    grid = basis.grid(nodes.amin(0), nodes.amax(0)) if uniformity == 1 else basis.adapted(nodes, uniformity)
+    inner = basis.inner(grid)
+    steps = torch.linspace(0, 1, 4 * basis.size, dtype=grid.dtype, device=grid.device)[:, None]
+    spread = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * steps
+    points = torch.cat([nodes, spread])
+    curves = torch.einsum("bik,oik->boi", layer.basis.values(points, layer.grid), layer.coef)
+    layer.coef = torch.nn.Parameter(basis.project(points, curves, grid))
+    layer.basis, layer.grid = basis, grid

@@ -1,0 +1,238 @@
+"""Methods that find the minimum of an objective: frozen objects that hold only their own settings.
+
+A solver knows nothing of networks. It asks an :class:`Objective` for values at a vector of
+parameters, and it never returns a point worse than the one it was given: a step to a NaN or to a
+higher value is not taken, and Ctrl-C gives back the best point so far.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Stop(Enum):
+    """Say why a method stopped; the values are sentences for people."""
+
+    STEPS = "The step budget is spent."
+    CONVERGED = "The steps no longer change the result."
+    PATIENCE = "The validation error has stopped falling."
+    CALLBACK = "A callback asked to stop."
+    INTERRUPTED = "It was interrupted; the best result so far is kept."
+
+
+class Quadratic(NamedTuple):
+    """Model an objective around a point: its value, gradient `(p,)` and Gauss-Newton Hessian `(p, p)`."""
+
+    value: float
+    gradient: Tensor
+    hessian: Tensor
+
+
+class Objective(Protocol):
+    """Offer what solvers ask for at a vector of parameters `(p,)`."""
+
+    def value(self, theta: Tensor) -> float:
+        """Return the objective; NaN or infinity where it is undefined."""
+
+    def gradient(self, theta: Tensor) -> tuple[float, Tensor]:
+        """Return the objective and its gradient `(p,)`."""
+
+    def quadratic(self, theta: Tensor) -> Quadratic:
+        """Return the Gauss-Newton model of the objective."""
+
+
+class Solution(NamedTuple):
+    """Hold where a method arrived."""
+
+    theta: Tensor
+    value: float
+    steps: int
+    stop: Stop
+
+
+Watch = Callable[[int, float, Tensor], Stop | None]
+"""Called after each step with its number, the value and the point; a `Stop` ends the method."""
+
+
+def ignore(step: int, value: float, theta: Tensor) -> Stop | None:
+    """Watch nothing."""
+
+
+class Solver(Protocol):
+    """Find a minimum."""
+
+    @property
+    def steps(self) -> int:
+        """Return the step budget."""
+
+    def minimise(self, objective: Objective, theta: Tensor, watch: Watch = ignore) -> Solution:
+        """Return the best point found from `theta`."""
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt:
+    r"""Solve nonlinear least squares by damped Gauss-Newton steps.
+
+    A step solves :math:`(H + \mu \operatorname{diag} H)\, p = -g`. The damping :math:`\mu` falls
+    when the step does what the quadratic model promised and rises when it does not.
+
+    Parameters
+    ----------
+    steps : int
+        Largest number of accepted steps.
+    damping : float
+        First :math:`\mu`, relative to the diagonal of the Hessian.
+    tolerance : float
+        Stop when five steps together lower the value by less than this share.
+
+    References
+    ----------
+    D. Marquardt (1963); H. B. Nielsen, *Damping Parameter in Marquardt's Method* (1999), for the
+    update of the damping.
+    """
+
+    steps: int = 50
+    damping: float = 1e-2
+    tolerance: float = 1e-6
+
+    def minimise(self, objective: Objective, theta: Tensor, watch: Watch = ignore) -> Solution:
+        """Return the best point found from `theta`, of the same shape `(p,)`."""
+        model, damping, step = objective.quadratic(theta), self.damping, 0
+        recent, stop = [model.value], Stop.STEPS
+        try:
+            for step in range(1, self.steps + 1):
+                moved = _damped_step(objective, theta, model, damping)
+                if moved is None:
+                    stop = Stop.CONVERGED
+                    break
+                theta, model, damping = moved
+                recent = [*recent[-5:], model.value]
+                if (asked := watch(step, model.value, theta)) is not None:
+                    stop = asked
+                    break
+                if len(recent) == 6 and recent[0] - model.value <= self.tolerance * recent[0]:
+                    stop = Stop.CONVERGED
+                    break
+        except KeyboardInterrupt:
+            stop = Stop.INTERRUPTED
+        return Solution(theta, model.value, step, stop)
+
+
+def _damped_step(
+    objective: Objective, theta: Tensor, model: Quadratic, damping: float
+) -> tuple[Tensor, Quadratic, float] | None:
+    """Return the next point, the model there and the damping; None if no step lowers the value.
+
+    The trial point is linearised at once: most trials are accepted, and then asking for the value
+    first would have been a forward pass for nothing.
+    """
+    diagonal = model.hessian.diagonal()
+    scale = diagonal.clamp_min(1e-14 * float(diagonal.amax()) + torch.finfo(diagonal.dtype).tiny)
+    growth = 2.0
+    while damping < 1e12:
+        factor, failed = torch.linalg.cholesky_ex(model.hessian + torch.diag(damping * scale))
+        if not failed:
+            move = -torch.cholesky_solve(model.gradient[:, None], factor)[:, 0]
+            promised = 0.5 * float(move @ (damping * scale * move - model.gradient))
+            if not promised > 1e-14 * model.value:
+                return None
+            trial = objective.quadratic(theta + move)
+            if trial.value < model.value and bool(trial.gradient.isfinite().all()):
+                gain = (model.value - trial.value) / promised
+                return theta + move, trial, damping * max(0.1, 1 - (2 * gain - 1) ** 3)
+        damping, growth = max(damping, 1e-12) * growth, growth * 2
+    return None
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Follow the limited-memory quasi-Newton direction with a line search (torch's own method).
+
+    Parameters
+    ----------
+    steps : int
+        Number of outer steps.
+    inner : int
+        Iterations in each of them.
+    memory : int
+        Number of updates kept.
+
+    References
+    ----------
+    J. Nocedal and S. Wright, *Numerical Optimization* (2006), chapters 3 and 7.
+    """
+
+    steps: int = 50
+    inner: int = 20
+    memory: int = 20
+
+    def minimise(self, objective: Objective, theta: Tensor, watch: Watch = ignore) -> Solution:
+        """Return the best point found from `theta`, of the same shape `(p,)`."""
+        point = theta.clone().requires_grad_()
+        method = torch.optim.LBFGS(
+            [point], max_iter=self.inner, history_size=self.memory, line_search_fn="strong_wolfe"
+        )
+        return _follow(method, point, objective, self.steps, watch)
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Take first-order steps scaled by running moments of the gradient (torch's own method).
+
+    Parameters
+    ----------
+    steps : int
+        Number of steps.
+    rate : float
+        Learning rate.
+
+    References
+    ----------
+    D. Kingma and J. Ba, *Adam* (2015).
+    """
+
+    steps: int = 1000
+    rate: float = 1e-2
+
+    def minimise(self, objective: Objective, theta: Tensor, watch: Watch = ignore) -> Solution:
+        """Return the best point found from `theta`, of the same shape `(p,)`."""
+        point = theta.clone().requires_grad_()
+        return _follow(torch.optim.Adam([point], lr=self.rate), point, objective, self.steps, watch)
+
+
+def _follow(
+    method: torch.optim.Optimizer, point: Tensor, objective: Objective, steps: int, watch: Watch
+) -> Solution:
+    """Run a torch optimiser on the objective and keep the best point that it visits."""
+    best, lowest = point.detach().clone(), math.inf
+
+    def closure() -> float:
+        nonlocal best, lowest
+        value, gradient = objective.gradient(point.detach())
+        point.grad = torch.nan_to_num(gradient)
+        if value < lowest:
+            best, lowest = point.detach().clone(), value
+        return value if math.isfinite(value) else math.inf
+
+    step, stop = 0, Stop.STEPS
+    try:
+        for step in range(1, steps + 1):
+            before = lowest
+            value = float(method.step(closure))  # type: ignore[arg-type]
+            if not math.isfinite(value):  # back to the best point; the method's memory is worthless there
+                point.data.copy_(best)
+                method.state.clear()
+            if (asked := watch(step, lowest, best)) is not None:
+                stop = asked
+                break
+            if isinstance(method, torch.optim.LBFGS) and lowest == before:
+                stop = Stop.CONVERGED
+                break
+    except KeyboardInterrupt:
+        stop = Stop.INTERRUPTED
+    return Solution(best, lowest, step, stop)

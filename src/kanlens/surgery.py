@@ -1,0 +1,145 @@
+"""Make new networks from old ones: keep some nodes, cut edges, refine grids."""
+
+import copy
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kanlens.data import Array, table
+from kanlens.errors import InputError
+from kanlens.network import KAN, Edge, KANLayer, SymbolicEdges, Width
+from kanlens.regrid import regrid
+
+
+def refine(model: KAN, x: Array, intervals: int) -> KAN:
+    """Return a copy on grids of another number of intervals, with the same curves.
+
+    If `intervals` is a multiple of the present number, the curves stay the same to round-off
+    (knots are inserted); else they are projected by least squares on the range of the data.
+
+    Parameters
+    ----------
+    model : KAN
+    x : Tensor or array
+        Inputs `(rows, in)` whose range the new grids span.
+    intervals : int
+        Number of intervals of the new grids.
+
+    Examples
+    --------
+    >>> model = KAN([2, 5, 1])
+    >>> finer = refine(model, torch.rand(100, 2) * 2 - 1, intervals=20)
+    >>> finer.layers[0].coef.shape
+    torch.Size([5, 2, 23])
+    """
+    if any(intervals % layer.basis.intervals for layer in model.layers):
+        points = table(x, model.spec.widths[0].size, "inputs").to(model.layers[0].grid)
+        return regrid(model, points, intervals=intervals)
+    result = copy.deepcopy(model)
+    with torch.no_grad():
+        for layer in result.layers:
+            coef, layer.grid = layer.basis.refine(layer.coef.double(), layer.grid.double(), intervals)
+            layer.coef = torch.nn.Parameter(coef.to(model.dtype))
+            layer.grid = layer.grid.to(model.dtype)
+            layer.basis = replace(layer.basis, intervals=intervals)
+    result.spec = replace(result.spec, basis=replace(result.spec.basis, intervals=intervals))
+    return result
+
+
+def keep(model: KAN, nodes: Sequence[Sequence[int]]) -> KAN:
+    """Return the network of some of the hidden nodes.
+
+    Parameters
+    ----------
+    model : KAN
+    nodes : sequence of sequences
+        For each hidden layer the numbers of the nodes to keep, in the order that they shall have.
+
+    Raises
+    ------
+    InputError
+        If there is not one list for each hidden layer, or a list is empty or names no node.
+
+    Examples
+    --------
+    >>> [width.size for width in keep(KAN([2, 5, 1]), [[3, 0]]).spec.widths]
+    [2, 2, 1]
+    """
+    hidden = model.spec.widths[1:-1]
+    if len(nodes) != len(hidden):
+        raise InputError(f"expected one list of nodes for each of {len(hidden)} hidden layers, got {len(nodes)}.")
+    for number, (chosen, width) in enumerate(zip(nodes, hidden, strict=True), 1):
+        if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(range(width.size)):
+            raise InputError(
+                f"expected distinct nodes among 0 to {width.size - 1} for layer {number}, got {list(chosen)}."
+            )
+    inputs, outputs = model.spec.widths[0].size, model.spec.widths[-1].size
+    return _subnetwork(model, [list(range(inputs)), *map(sorted, nodes), list(range(outputs))])
+
+
+def _subnetwork(model: KAN, kept: Sequence[Sequence[int]]) -> KAN:
+    """Return the network of the kept nodes of every layer, inputs and outputs included."""
+    widths = [_narrow(width, nodes) for width, nodes in zip(model.spec.widths, kept, strict=True)]
+    layers, symbols = [], []
+    for (layer, old, width), before, after in zip(model.parts(), kept, kept[1:], strict=False):
+        groups = width.groups()
+        subnodes = [subnode for node in after for subnode in groups[node]]
+        layers.append(_sublayer(layer, subnodes, before))
+        symbols.append(_subsymbols(old, subnodes, before))
+    return KAN.assemble(replace(model.spec, widths=tuple(widths)), layers, symbols)
+
+
+def _narrow(width: Width, nodes: Sequence[int]) -> Width:
+    sums = [node for node in nodes if node < width.sums]
+    return Width(len(sums), tuple(width.products[node - width.sums] for node in nodes if node >= width.sums))
+
+
+@torch.no_grad()
+def _sublayer(layer: KANLayer, out: Sequence[int], in_: Sequence[int]) -> KANLayer:
+    result = KANLayer(
+        len(in_), len(out), basis=layer.basis, residual=layer.residual, dtype=layer.coef.dtype, device=layer.coef.device
+    )
+    result.grid = layer.grid[in_].clone()
+    result.mask = layer.mask[out][:, in_].clone()
+    result.coef.copy_(layer.coef[out][:, in_])
+    result.weight.copy_(layer.weight[out][:, in_])
+    return result
+
+
+def _subsymbols(symbols: SymbolicEdges, out: Sequence[int], in_: Sequence[int]) -> SymbolicEdges:
+    chosen = [e for e, (o, i) in enumerate(zip(symbols.out, symbols.in_, strict=True)) if o in out and i in in_]
+    return SymbolicEdges(
+        len(out),
+        [symbols.functions[e] for e in chosen],
+        [list(out).index(symbols.out[e]) for e in chosen],
+        [list(in_).index(symbols.in_[e]) for e in chosen],
+        symbols.affine.detach()[chosen],
+        symbols.fixed[chosen],
+    )
+
+
+def cut(model: KAN, edges: Collection[Edge]) -> KAN:
+    """Return a copy without some edges, splines or symbols.
+
+    Examples
+    --------
+    >>> len(cut(KAN([2, 5, 1]), [Edge(0, 3, 1)]).live())
+    14
+    """
+    result = copy.deepcopy(model)
+    for number, (layer, symbols, _) in enumerate(model.parts()):
+        gone = {(edge.out, edge.in_) for edge in edges if edge.layer == number}
+        for out, in_ in gone:
+            result.layers[number].mask[out, in_] = 0
+        stay = [e for e, place in enumerate(zip(symbols.out, symbols.in_, strict=True)) if place not in gone]
+        result.symbols[number] = SymbolicEdges(
+            layer.out_features,
+            [symbols.functions[e] for e in stay],
+            [symbols.out[e] for e in stay],
+            [symbols.in_[e] for e in stay],
+            symbols.affine.detach()[stay],
+            symbols.fixed[stay],
+        )
+    return result
