@@ -1,0 +1,34 @@
+"""Learn exp(sin(pi x) + y^2) from its values, and read the formula back."""
+
+from pathlib import Path
+
+import torch
+
+from kanlens import KAN, Sparsity, fit, formula, plot, prune, snap
+
+FOLDER = Path("build/demo")
+
+
+def main() -> None:
+    """Train, prune and snap a network, and draw it before and after."""
+    x = torch.rand(1000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    y = torch.exp(torch.sin(torch.pi * x[:, :1]) + x[:, 1:] ** 2)
+
+    model = KAN([2, 5, 1], seed=0)
+    history = fit(model, x, y, penalty=Sparsity())
+    print(f"trained in {history.seconds:.1f} s to a mean squared error of {history.loss[-1]:.1e}: {history.stop.value}")
+
+    small = prune(model, x, y)
+    print("nodes:", [w.size for w in model.spec.widths], "->", [w.size for w in small.spec.widths])
+
+    exact = snap(small, x, y)
+    print("f(x, y) =", formula(exact, names=["x", "y"]))
+
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, network in {"trained": model, "pruned": small, "exact": exact}.items():
+        plot(network, x).savefig(FOLDER / f"tutorial-{name}.svg")
+    print(f"pictures: {FOLDER}/tutorial-*.svg")
+
+
+if __name__ == "__main__":
+    main()
