@@ -40,7 +40,7 @@ class Parameters:
         for (layer, symbols, _), live, free in zip(self.model.parts(), self.live, self.free, strict=True):
             out, in_ = live.unbind(1)
             count = len(live) * layer.basis.size
-            layer.coef[out, in_] = theta[start : start + count].view(len(live), -1).to(layer.coef)
+            layer.coef[out, in_] = theta[start : start + count].view(len(live), layer.basis.size).to(layer.coef)
             start += count
             if layer.has_residual:
                 layer.weight[out, in_] = theta[start : start + len(live)].to(layer.weight)
@@ -62,6 +62,16 @@ class Parameters:
             found.append(block)
             start += int(free.sum())
         return found
+
+    def place(self, layer: int, edge: int, letter: int) -> int:
+        """Return the place of one constant of a symbolic edge, which must be free."""
+        start = 0
+        for number, (splines, live, free) in enumerate(zip(self.model.layers, self.live, self.free, strict=True)):
+            start += len(live) * (splines.basis.size + splines.has_residual)
+            if number == layer:
+                return start + int(free.flatten()[: 4 * edge + letter].sum())
+            start += int(free.sum())
+        raise IndexError(layer)
 
     def gradient(self, value: Tensor) -> Tensor:
         """Return the derivative `(parameters,)` of a scalar that the network computed."""

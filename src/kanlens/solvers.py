@@ -104,6 +104,8 @@ class LevenbergMarquardt:
         """Return the best point found from `theta`, of the same shape `(p,)`."""
         model, damping, step = objective.quadratic(theta), self.damping, 0
         recent, stop = [model.value], Stop.STEPS
+        if not theta.numel():
+            return Solution(theta, model.value, 0, Stop.CONVERGED)
         try:
             for step in range(1, self.steps + 1):
                 moved = _damped_step(objective, theta, model, damping)

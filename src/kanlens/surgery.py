@@ -1,12 +1,13 @@
 """Make new networks from old ones: keep some nodes, cut edges, refine grids."""
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from kanlens.candidates import Candidate
 from kanlens.data import Array, table
 from kanlens.errors import InputError
 from kanlens.network import KAN, Edge, KANLayer, SymbolicEdges, Width
@@ -142,4 +143,28 @@ def cut(model: KAN, edges: Collection[Edge]) -> KAN:
             symbols.affine.detach()[stay],
             symbols.fixed[stay],
         )
+    return result
+
+
+def with_symbols(model: KAN, symbols: Mapping[Edge, Candidate]) -> KAN:
+    """Return a copy in which some edges are the given symbols, constants included."""
+    result = copy.deepcopy(model)
+    for number, (layer, old, _) in enumerate(model.parts()):
+        table_ = {
+            (o, i): (f, a, e)
+            for f, o, i, a, e in zip(old.functions, old.out, old.in_, old.affine.detach(), old.fixed, strict=True)
+        }
+        for edge, found in symbols.items():
+            if edge.layer == number:
+                affine = layer.coef.new_tensor(found.affine)
+                absorbed = [letter in found.function.absorbed for letter in "abcd"]
+                table_[edge.out, edge.in_] = found.function, affine, torch.tensor(absorbed, device=affine.device)
+                result.layers[number].mask[edge.out, edge.in_] = 0
+        if table_:
+            places = sorted(table_)
+            functions, affines, fixed = zip(*(table_[place] for place in places), strict=True)
+            out, in_ = zip(*places, strict=True)
+            result.symbols[number] = SymbolicEdges(
+                layer.out_features, functions, out, in_, torch.stack(affines), torch.stack(fixed)
+            )
     return result

@@ -1,0 +1,5 @@
+"""The model, where pykan keeps it."""
+
+from kan.model import KAN, MultKAN
+
+__all__ = ["KAN", "MultKAN"]

@@ -1,0 +1,82 @@
+"""pykan's way of reading a formula: a list of expressions and their variables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sympy
+
+from kanlens.data import Array
+from kanlens.errors import InputError
+from kanlens.network import KAN as Core
+from kanlens.symbolic import formula, snap
+
+Scale = Sequence[Sequence[float]]
+"""Means and deviations, one of each for each variable."""
+
+
+def symbolic_formula(
+    core: Core,
+    x: Array,
+    y: Array | None,
+    var: Sequence[Any] | None,
+    normalizer: Scale | None,
+    output_normalizer: Scale | None,
+) -> tuple[list[sympy.Expr], list[sympy.Expr]]:
+    """Return an expression for each output, and the input variables."""
+    settled = settle(core, x, y)
+    plain = [sympy.Symbol(f"x_{number}") for number in range(1, core.spec.widths[0].size + 1)]
+    variables = plain if var is None else [_variable(item) for item in var]
+    if len(variables) != len(plain):
+        raise InputError(f"expected {len(plain)} variables, one for each input, got {len(variables)}.")
+    inputs = variables if normalizer is None else [(v - m) / s for v, m, s in _scaled(variables, normalizer)]
+    replaced = dict(zip(plain, inputs, strict=True))
+    outputs = [formula(settled, output=j).xreplace(replaced) for j in range(core.spec.widths[-1].size)]
+    if output_normalizer is not None:
+        outputs = [output * s + m for output, m, s in _scaled(outputs, output_normalizer)]
+    return outputs, variables
+
+
+def settle(core: Core, x: Array, y: Array | None) -> Core:
+    """Return a network of symbols with its free constants refitted and recognised.
+
+    Symbols may have been fixed one by one, each fitted to its edge alone; a formula shall show
+    the constants that they have together.
+    """
+    splines = [edge for edge in core.live() if core.symbol(edge) is None]
+    if splines:
+        layer, out, in_ = splines[0]
+        raise InputError(
+            f"expected symbols on all edges, got splines on {len(splines)} of them, the first ({layer},{in_},{out}). "
+            "Call auto_symbolic(), or fix_symbolic for each."
+        )
+    exact = all(bool(symbols.fixed.all()) for _, symbols, _ in core.parts())
+    return core if exact else snap(core, x, y)
+
+
+def ex_round(expr: sympy.Expr, n_digit: int) -> sympy.Expr:
+    """Round the decimal numbers in an expression; exact numbers stay.
+
+    Examples
+    --------
+    >>> ex_round(1.00004 * sympy.sin(3.14159 * sympy.Symbol("x")), 3)
+    1.0*sin(3.142*x)
+    """
+    return expr.xreplace({number: _rounded(number, n_digit) for number in expr.atoms(sympy.Float)})
+
+
+def _rounded(number: sympy.Float, n_digit: int) -> sympy.Expr:
+    rounded = round(number, n_digit)
+    return rounded if rounded else sympy.Integer(0)
+
+
+def _variable(item: object) -> sympy.Expr:
+    """Return a variable that was passed as a name or as an expression."""
+    return item if isinstance(item, sympy.Expr) else sympy.Symbol(str(item))
+
+
+def _scaled(values: Sequence[sympy.Expr], scale: Scale) -> list[tuple[sympy.Expr, float, float]]:
+    """Pair values with their means and deviations."""
+    means, deviations = ([float(number) for number in row] for row in scale)
+    if not len(values) == len(means) == len(deviations):
+        raise InputError(f"expected {len(values)} means and deviations, got {len(means)} and {len(deviations)}.")
+    return list(zip(values, means, deviations, strict=True))

@@ -1,0 +1,88 @@
+"""pykan's ways of turning edges into symbols, by the core's functions."""
+
+import copy
+from collections.abc import Callable, Iterable
+
+import sympy
+import torch
+from torch import Tensor
+
+from kan.edges import curve
+from kanlens.candidates import Candidate, suggest
+from kanlens.data import Array, table
+from kanlens.errors import InputError
+from kanlens.functions import LIBRARY, Function, lookup
+from kanlens.network import KAN as Core
+from kanlens.network import Edge
+from kanlens.surgery import with_symbols
+from kanlens.symbolic import fix
+
+SYMBOLIC_LIB: dict[str, Function] = dict(LIBRARY)
+"""The functions that edges may become, by name; `add_symbolic` adds to it."""
+
+
+def add_symbolic(name: str, fun: Callable[[Tensor], Tensor], c: int = 1, fun_singularity: object = None) -> None:
+    """Add a function under a name, with a complexity of `c`.
+
+    In formulas it is an undefined sympy function of this name. `fun_singularity` has no effect:
+    a solver never takes a step to where a function is undefined.
+    """
+    SYMBOLIC_LIB[name] = Function(name, fun, sympy.Function(name), c)
+
+
+def as_function(fun_name: str | Callable[[Tensor], Tensor]) -> Function:
+    """Return the function of a name, or a nameless one of a callable."""
+    if isinstance(fun_name, str):
+        return lookup(fun_name, SYMBOLIC_LIB)
+    return Function("anonymous", fun_name, sympy.Function("anonymous"), 1)
+
+
+def library(lib: Iterable[str] | None) -> dict[str, Function]:
+    """Return the named functions, or all."""
+    return dict(SYMBOLIC_LIB) if lib is None else {name: as_function(name) for name in lib}
+
+
+def fix_edge(core: Core, x: Array, at: Edge, function: Function, fit_params: bool) -> tuple[Core, float]:
+    """Return a copy in which an edge is a symbol, and r2 of its fit; unfitted it is `f(x)` as it stands."""
+    if fit_params:
+        fixed, found = fix(core, x, at, function)
+        return fixed, found.r2
+    fixed = with_symbols(core, {at: Candidate(function, (1.0, 0.0, 1.0, 0.0), 0.0)})
+    return fixed, similarity(core, fixed, x, at)
+
+
+def ranking(core: Core, x: Array, at: Edge, lib: Iterable[str] | None, topk: int) -> list[Candidate]:
+    """Return the functions that fit an edge best."""
+    found = suggest(core, x, at, library=library(lib), top=topk)
+    if not found:
+        raise InputError(f"expected topk of at least 1, got {topk}.")
+    return found
+
+
+def print_ranking(found: Iterable[Candidate]) -> None:
+    """Print candidates as a small table."""
+    print(f"{'function':>12}  {'fitting r2':>12}  {'complexity':>10}")
+    for candidate in found:
+        print(f"{candidate.function.name:>12}  {candidate.r2:>12.8f}  {candidate.complexity:>10}")
+
+
+def print_symbols(before: Core, after: Core, x: Array) -> None:
+    """Print a line for each edge that became a symbol."""
+    for at in before.live():
+        symbol = after.symbol(at)
+        name = "0" if symbol is None else symbol.name
+        print(f"fixing ({at.layer},{at.in_},{at.out}) with {name}, r2={similarity(before, after, x, at):.10g}")
+
+
+@torch.no_grad()
+def similarity(before: Core, after: Core, x: Array, at: Edge) -> float:
+    """Return the squared correlation of an edge's values in two networks.
+
+    Symbols are refitted together, by which shifts and scales move between edges; a correlation
+    does not see them.
+    """
+    points = table(x, before.spec.widths[0].size, "inputs").to(before.device)
+    old, new = (curve(copy.deepcopy(core).double().trace(points), at)[1] for core in (before, after))
+    old, new = old - old.mean(), new - new.mean()
+    spread = float(old.square().sum() * new.square().sum())
+    return float((old * new).sum()) ** 2 / spread if spread > 0 else 0.0

@@ -1,0 +1,99 @@
+"""Recognise constants: integers, rationals, and their multiples of pi, e and square roots."""
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+_UNITS = {
+    "1": (1.0, 0.0),
+    "pi": (math.pi, 2.0),
+    "1/pi": (1 / math.pi, 5.0),
+    "E": (math.e, 4.0),
+    "1/E": (1 / math.e, 5.0),
+    "sqrt(2)": (math.sqrt(2), 4.0),
+    "sqrt(3)": (math.sqrt(3), 4.5),
+    "sqrt(5)": (math.sqrt(5), 5.0),
+    "sqrt(pi)": (math.sqrt(math.pi), 5.0),
+    "log(2)": (math.log(2), 5.0),
+}
+_DENOMINATORS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 25, 50, 100, 1000)
+
+
+class Constant(NamedTuple):
+    """Hold an exact constant: a fraction of a unit, and the bits that it takes to name it."""
+
+    fraction: Fraction
+    unit: str
+
+    @property
+    def value(self) -> float:
+        """Return the number."""
+        return float(self.fraction) * _UNITS[self.unit][0]
+
+    @property
+    def bits(self) -> float:
+        """Return the length of the constant's name in bits."""
+        top, bottom = abs(self.fraction.numerator), self.fraction.denominator
+        return math.log2(1 + top) + 2 * math.log2(bottom) * (0.6 if bottom in (10, 100, 1000) else 1) + _UNITS[self.unit][1]
+
+    def symbolic(self) -> "Expr":
+        """Return the constant as an exact sympy number."""
+        import sympy
+
+        units = {
+            "1": sympy.Integer(1),
+            "pi": sympy.pi,
+            "1/pi": 1 / sympy.pi,
+            "E": sympy.E,
+            "1/E": 1 / sympy.E,
+            "sqrt(2)": sympy.sqrt(2),
+            "sqrt(3)": sympy.sqrt(3),
+            "sqrt(5)": sympy.sqrt(5),
+            "sqrt(pi)": sympy.sqrt(sympy.pi),
+            "log(2)": sympy.log(2),
+        }
+        return sympy.Rational(self.fraction.numerator, self.fraction.denominator) * units[self.unit]
+
+
+def nearby(value: float, error: float) -> list[Constant]:
+    """Return the constants within `error` of a value whose naming is no accident, simplest first.
+
+    With a resolution of `error`, a constant of `b` bits lies near a random number of this size
+    about `2^b error / |value|` times; those for which this is not rare are left out.
+
+    Examples
+    --------
+    >>> [str(c.symbolic()) for c in nearby(3.1415926, 1e-6)], nearby(0.7654321, 1e-3)
+    (['pi'], [])
+    """
+    if abs(value) <= error:
+        return [Constant(Fraction(0), "1")]
+    budget = math.log2(max(abs(value), 0.25) / max(error, 1e-14)) - 3.5
+    found = {c.value: c for c in _multiples(value, error) if c.bits <= budget}
+    return sorted(found.values(), key=lambda c: (c.bits, abs(c.value - value)))
+
+
+def _multiples(value: float, error: float) -> Iterator[Constant]:
+    for unit, (size, _) in _UNITS.items():
+        for bottom in _DENOMINATORS:
+            top = round(value / size * bottom)
+            if top and abs(top * size / bottom - value) <= error and abs(top) < 10**6:
+                yield Constant(Fraction(top, bottom), unit)
+
+
+def recognise(value: float, tolerance: float = 1e-12) -> "Expr":
+    """Return the exact constant that a number stands for, or the number itself as a sympy Float.
+
+    `tolerance` is relative. A number that stands for a constant is that constant rounded to the
+    network's dtype, so that the tolerance is a few units in the last place.
+    """
+    import sympy
+
+    if value == 0:
+        return sympy.Integer(0)
+    found = nearby(value, tolerance * abs(value))
+    return found[0].symbolic() if found else sympy.Float(value)

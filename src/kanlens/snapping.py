@@ -1,0 +1,262 @@
+"""Choose the symbols of all edges of a network together, and then its constants."""
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kanlens.candidates import Candidate, curves, match
+from kanlens.constants import nearby
+from kanlens.data import split
+from kanlens.functions import LIBRARY, Function
+from kanlens.jacobian import Parameters
+from kanlens.network import KAN, Edge
+from kanlens.objective import NetworkObjective
+from kanlens.solvers import LevenbergMarquardt
+from kanlens.surgery import refine, with_symbols
+from kanlens.training import fit
+
+COMPLEXITY_NATS = 1.5
+"""What a unit of complexity costs in the description, in nats; a constant costs half of log(rows)."""
+
+TRIALS = 6
+"""Symbols that are tried on an edge by refitting the network, the simplest plausible ones."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """Hold a network with its mean squared errors on the training and the held-out rows."""
+
+    model: KAN
+    error: float
+    held: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """Hold the data of a search for symbols, the library, and the error below which all is round-off."""
+
+    x: Tensor
+    y: Tensor
+    held_x: Tensor
+    held_y: Tensor
+    library: Mapping[str, Function]
+    floor: float
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, library: Mapping[str, Function], precision: float) -> "Task":
+        """Set up a search on float64 data that were measured or computed to a relative `precision`."""
+        rows, held = split(len(x), 0.2)
+        if len(held) < 10:
+            rows, held = torch.arange(len(x)), torch.arange(len(x))
+        floor = float(y.square().mean()) * max(8 * precision, 1e-12) ** 2
+        return cls(x[rows], y[rows], x[held], y[held], library, floor + 1e-300)
+
+    # --- fitting -------------------------------------------------------------------------
+
+    def refit(self, model: KAN, steps: int) -> Named:
+        """Return a copy of a network, fitted to the training rows."""
+        work = copy.deepcopy(model)
+        if any(bool(layer.mask.any()) for layer in work.layers):
+            fit(work, self.x, self.y, solver=LevenbergMarquardt(steps=steps, tolerance=1e-3))
+        else:
+            objective = NetworkObjective(work, self.x, self.y)
+            solver = LevenbergMarquardt(steps=steps, damping=1e-3, tolerance=1e-4)
+            objective.parameters.set(solver.minimise(objective, objective.parameters.get()).theta)
+        return self.judge(work)
+
+    @torch.no_grad()
+    def judge(self, model: KAN) -> Named:
+        """Measure a network as it is; undefined values count as an infinite error."""
+        errors = [
+            float(torch.nan_to_num((model(x) - y).square(), nan=math.inf).mean())
+            for x, y in ((self.x, self.y), (self.held_x, self.held_y))
+        ]
+        return Named(model, *errors)
+
+    def exact(self, named: Named) -> bool:
+        """Tell whether what is left is round-off of the data."""
+        return named.error <= self.floor
+
+    # --- symbols -------------------------------------------------------------------------
+
+    def _sharpen(self, best: Named) -> Named:
+        """Refine the splines as long as that lowers the held-out error a good deal."""
+        while any(bool(layer.mask.any()) for layer in best.model.layers) and not self.exact(best):
+            intervals = 2 * best.model.spec.basis.intervals
+            if intervals > 40 or 5 * intervals > len(self.x):
+                break
+            finer = self.refit(refine(best.model, self.x, intervals), 20)
+            if not finer.held < 0.3 * best.held:
+                break
+            best = finer
+        return best
+
+    def name_all(self, model: KAN) -> Named:
+        """Return a network of symbols only, on coarse splines if they suffice, else on fine ones."""
+        coarse = self.refit(model, 20)
+        named, undecided = self._name_edges(coarse, patience=1)
+        if undecided:
+            named, undecided = self._name_edges(self._sharpen(coarse), patience=len(model.live()))
+        return self._exchange(self._force(named, undecided))
+
+    def _name_edges(self, named: Named, patience: int) -> tuple[Named, list[Edge]]:
+        """Set a symbol on one edge after the other, with a refit of the rest each time.
+
+        Return also the edges that no symbol fits without loss; stop when there are `patience` of them.
+        """
+        waiting = [edge for edge in named.model.live() if named.model.symbol(edge) is None]
+        undecided: list[Edge] = []
+        while waiting and len(undecided) < patience:
+            edge = min(waiting, key=lambda e: self._bend(named.model, e))
+            waiting.remove(edge)
+            found = self._first_harmless(named, edge)
+            if found is None:
+                undecided.append(edge)
+            else:
+                named = found
+        return named, undecided
+
+    def _bend(self, model: KAN, edge: Edge) -> float:
+        """Return how far an edge is from a straight line: straight edges are named first."""
+        return 1 - match(self.library.get("x", _IDENTITY), curves(model, self.x)[edge]).r2
+
+    def _first_harmless(self, named: Named, edge: Edge) -> Named | None:
+        for candidate in self.ranked(named, edge):
+            tried = self.refit(with_symbols(named.model, {edge: candidate}), 12)
+            if tried.held <= max(1.1 * named.held, self.floor):
+                return tried
+            if tried.held <= 30 * named.held + self.floor:
+                tried = self.refit(tried.model, 30)
+                if tried.held <= max(1.1 * named.held, self.floor):
+                    return tried
+        return None
+
+    def ranked(self, named: Named, edge: Edge) -> list[Candidate]:
+        """Return the candidates for an edge that are not absurd, the simplest first.
+
+        Taking the best fit first was rejected: where the data leave the curve some freedom (two
+        squares that make a product), a flexible symbol fits the present curve best, while the
+        right one is the simplest that does no harm once the rest is refitted.
+        """
+        curve = curves(named.model, self.x)[edge]
+        found = [match(function, curve) for function in self.library.values()]
+        likely = sorted((c for c in found if c.r2 > 0.95), key=lambda c: (c.complexity, -c.r2))
+        return likely[:TRIALS]
+
+    def _force(self, named: Named, undecided: list[Edge]) -> Named:
+        """Give edges that no symbol fits without loss the one that fits best."""
+        for edge in undecided:
+            curve = curves(named.model, self.x)[edge]
+            best = max((match(f, curve) for f in self.library.values()), key=lambda c: c.r2)
+            named = self.refit(with_symbols(named.model, {edge: best}), 12)
+        return self.refit(named.model, 40)
+
+    def length(self, named: Named) -> float:
+        """Return the description length in nats: misfit, constants and complexity."""
+        rows = len(self.x)
+        constants = len(Parameters(named.model).get())
+        complexity = sum(f.complexity for symbols in named.model.symbols for f in symbols.functions)
+        misfit = 0.5 * rows * math.log(named.error + self.floor)
+        return misfit + 0.5 * math.log(rows) * constants + COMPLEXITY_NATS * complexity
+
+    def _exchange(self, named: Named) -> Named:
+        """Exchange single symbols as long as that shortens the description."""
+        for _ in range(2):
+            before = named
+            for edge in [] if self.exact(named) else named.model.live():
+                for candidate in self._alternatives(named.model, edge):
+                    tried = self.refit(with_symbols(named.model, {edge: candidate}), 15)
+                    if self.length(tried) < self.length(named) - 0.5:
+                        named = tried
+            if named is before:
+                break
+        return named
+
+    def _alternatives(self, model: KAN, edge: Edge) -> list[Candidate]:
+        present, curve = model.symbol(edge), curves(model, self.x)[edge]
+        found = [match(function, curve) for function in self.library.values() if function is not present]
+        return sorted((c for c in found if math.isfinite(c.r2)), key=lambda c: -c.r2)[:6]
+
+    # --- constants -----------------------------------------------------------------------
+
+    def recognise(self, named: Named) -> KAN:
+        """Set constants to exact values one by one, each with a refit of the others."""
+        named = self.refit(named.model, 60)
+        for slot in _slots(named.model):
+            named = self._try(named, slot, [_neutral(named.model, slot)])
+        for slot in _slots(named.model):
+            error = self._uncertainty(named.model, slot)
+            value = float(named.model.symbols[slot.layer].affine[slot.edge, slot.letter].detach())
+            named = self._try(named, slot, [constant.value for constant in nearby(value, error)[:3]])
+        return self.refit(named.model, 60).model
+
+    def _try(self, named: Named, slot: "Slot", values: list[float]) -> Named:
+        for value in values:
+            model = copy.deepcopy(named.model)
+            symbols = model.symbols[slot.layer]
+            with torch.no_grad():
+                symbols.affine[slot.edge, slot.letter] = value
+            symbols.fixed[slot.edge, slot.letter] = True
+            tried = self.refit(model, 15)
+            if self._allowed(tried, named):
+                return tried
+        return named
+
+    def _allowed(self, tried: Named, named: Named) -> bool:
+        """Tell whether the error forbids a constant: by the price of one free constant, and held out."""
+        if tried.error <= self.floor:
+            return True
+        cost = 0.5 * len(self.x) * math.log((tried.error + self.floor) / (named.error + self.floor))
+        return cost <= 0.5 * math.log(len(self.x)) and tried.held <= 1.01 * named.held + self.floor
+
+    def _uncertainty(self, model: KAN, slot: "Slot") -> float:
+        """Return three standard errors of a free constant, from the Gauss-Newton Hessian."""
+        objective = NetworkObjective(model, self.x, self.y)
+        parameters = objective.parameters
+        quadratic = objective.quadratic(parameters.get())
+        covariance = torch.linalg.pinv(quadratic.hessian * objective.unit / 2, hermitian=True, rtol=1e-12)
+        place = parameters.place(slot.layer, slot.edge, slot.letter)
+        # noise averages out over the rows, round-off of the data does not
+        variance = quadratic.value * objective.unit / len(self.x) + self.floor
+        deviation = math.sqrt(max(float(covariance[place, place]), 0.0) * variance)
+        value = abs(float(parameters.get()[place]))
+        return 3 * deviation + 1e-9 * value
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Address one constant of a symbolic edge; `letter` 0 to 3 is a to d."""
+
+    layer: int
+    edge: int
+    letter: int
+
+
+def _slots(model: KAN) -> list[Slot]:
+    """Return the free constants in the order in which to fix them.
+
+    Shifts come before scales, and outer arguments before inner ones, so that what the network
+    can express in several ways ends in the way that people write: `exp(2 u)` with `u = x`
+    becomes `exp(u)` with `u = 2 x`.
+    """
+    found = [
+        Slot(layer, edge, letter)
+        for layer, symbols in enumerate(model.symbols)
+        for edge, letter in (~symbols.fixed).nonzero().tolist()
+    ]
+    rank = {3: 0, 1: 1, 0: 2, 2: 3}
+    return sorted(found, key=lambda s: (rank[s.letter], -s.layer if s.letter != 3 else s.layer, s.edge))
+
+
+def _neutral(model: KAN, slot: Slot) -> float:
+    """Return 0 for a shift, and 1 with the present sign for a scale."""
+    if slot.letter in (1, 3):
+        return 0.0
+    return math.copysign(1.0, float(model.symbols[slot.layer].affine[slot.edge, slot.letter].detach()))
+
+
+_IDENTITY = LIBRARY["x"]
