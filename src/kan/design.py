@@ -22,6 +22,7 @@ class Design:
 
     Without effect, because nothing here depends on them: `bias_trainable` and `affine_trainable`
     (splines hold shifts and scales of their own), `sp_trainable` (there is no second scale),
+    `sb_trainable` (base functions keep their weights free),
     `symbolic_enabled` and `save_act` (symbols cost nothing where there are none, and a forward
     pass keeps nothing), `first_init`, `noise_scale_base`, and, as no files are written,
     `auto_save`, `ckpt_path`, `state_id` and `round`.

@@ -78,7 +78,7 @@ def as_spline(core: Core, edges: Collection[Edge]) -> Core:
     result = cut(core, edges)
     for at in edges:
         layer, symbols = [*result.parts()][at.layer][0], [*core.parts()][at.layer][1]
-        grid = layer.grid[at.in_ : at.in_ + 1]
+        grid = layer.grid[at.in_ : at.in_ + 1].double()
         steps = torch.linspace(0, 1, 8 * layer.basis.size).to(grid)
         inner = layer.basis.inner(grid)[0]
         points = inner[0] + (inner[-1] - inner[0]) * steps

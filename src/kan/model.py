@@ -2,12 +2,14 @@
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import Any, Self, overload
 
+import matplotlib.pyplot as plt
 import numpy as np
 import sympy
 import torch
 from kanlens.plotting import plot
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from kan import symbolic
@@ -30,9 +32,6 @@ from kanlens.regrid import regrid
 from kanlens.scores import Scores
 from kanlens.surgery import cut, keep, refine
 from kanlens.symbolic import snap
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FINEST_UNIFORMITY = 1e-3
 """The smallest uniform part of a grid; quantiles alone coincide where values repeat."""
@@ -149,7 +148,8 @@ class KAN(nn.Module):
     def update_grid_from_samples(self, x: Array) -> None:
         """Move the grids to where inputs are; `grid_eps` of 1 makes them uniform, 0 follows quantiles."""
         uniformity = max(self.design.grid_eps, FINEST_UNIFORMITY)
-        self.core = regrid(self.core, points(self.core, Seen(x)), uniformity=uniformity)
+        core = copy.deepcopy(self.core).double()
+        self.core = regrid(core, points(core, Seen(x)), uniformity=uniformity).to(self.core.dtype)
 
     update_grid = update_grid_from_samples
 
@@ -242,11 +242,11 @@ class KAN(nn.Module):
 
     def set_mode(self, l: int, i: int, j: int, mode: str, mask_n: float | None = None) -> None:
         """Make an edge a spline (`"n"`), leave it the symbol that it is (`"s"`), or cut it (anything else)."""
-        at = edge(self.core, l, i, j)
-        if mode in ("s", "sn", "ns") and (mode != "s" or self.core.symbol(at) is None):
+        symbol = self.core.symbol(edge(self.core, l, i, j))
+        if mode in ("sn", "ns") or (mode == "s" and symbol is None):
             raise InputError(f"expected mode 'n', or 's' of a symbol, got {mode!r}. Call fix_symbolic first.")
-        if mode == "n" and self.core.symbol(at) is None:
-            [*self.core.parts()][l][0].mask[j, i] = 1
+        if mode == "n" and symbol is None:
+            self.act_fun[l].mask[i, j] = 1
         elif mode == "n":
             self.unfix_symbolic(l, i, j)
         elif mode != "s":
@@ -322,8 +322,10 @@ class KAN(nn.Module):
         out_vars: Sequence[Any] | None = None,
         title: str | None = None,
         varscale: float = 1.0,
-    ) -> "Figure":
+    ) -> Figure:
         """Return the network's diagram; nothing is written into `folder`."""
+        # draws nothing, but loads a notebook's backend, which teaches it to show figures
+        plt.draw_if_interactive()  # type: ignore[no-untyped-call]
         return plot(
             self.core,
             self.points(),
