@@ -557,13 +557,35 @@ def test_modes(model: KAN) -> None:
 def test_symbols_fixed_by_hand_give_the_exact_law(small: KAN) -> None:
     model = copy.deepcopy(small)
     for address, name in {(0, 0, 0): "sin", (0, 1, 0): "x^2", (1, 0, 0): "exp"}.items():
-        assert model.fix_symbolic(*address, name, verbose=False) > 0.99
+        assert (model.fix_symbolic(*address, name, verbose=False) or 0) > 0.99
     assert model.symbolic_formula()[0][0] == sympy.exp(x_2**2 + sympy.sin(sympy.pi * x_1))
+
+
+def test_a_formula_shows_the_functions_that_were_fixed(dataset: dict[str, torch.Tensor]) -> None:
+    model = KAN(width=[2, 1, 1])
+    model.fit(dataset, steps=5)
+    for address, name in {(0, 0, 0): "tanh", (0, 1, 0): "x^2", (1, 0, 0): "x"}.items():
+        model.fix_symbolic(*address, name, verbose=False)
+    formula = model.symbolic_formula()[0][0]
+    assert {type(part) for part in formula.atoms(sympy.Function)} == {sympy.tanh}
+    assert model.symbolic_fun[0].funs_name == [["tanh", "x^2"]]
+
+
+def test_symbols_fixed_first_are_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    def f(x: torch.Tensor) -> torch.Tensor:
+        return torch.sin(2 * (torch.log(x[:, [0]]) + torch.log(x[:, [1]])))
+
+    model = KAN(width=[2, 1, 1])
+    for address, name in {(0, 0, 0): "log", (0, 1, 0): "log", (1, 0, 0): "sin"}.items():
+        model.fix_symbolic(*address, name, fit_params_bool=False)
+    model.fit(create_dataset(f, ranges=[0.2, 5]), steps=20)
+    assert model.symbolic_formula()[0] == [sympy.sin(2 * sympy.log(x_1) + 2 * sympy.log(x_2))]
+    assert capsys.readouterr().out == ""
 
 
 def test_a_callable_can_be_fixed_as_it_stands(small: KAN) -> None:
     model = copy.deepcopy(small)
-    model.fix_symbolic(0, 0, 0, lambda x: torch.sin(3 * x), fit_params_bool=False, verbose=False)
+    assert model.fix_symbolic(0, 0, 0, lambda x: torch.sin(3 * x), fit_params_bool=False) is None
     assert model.symbolic_fun[0].affine[0, 0].tolist() == [1, 0, 1, 0]
     x, y = model.get_fun(0, 0, 0)
     assert np.allclose(y, np.sin(3 * x), atol=1e-5)
@@ -645,7 +667,7 @@ def test_own_functions_join_the_library(dataset: dict[str, torch.Tensor]) -> Non
         model = KAN(width=[1, 1], grid=20)
         model.fit(data, steps=20)
         assert model.suggest_symbolic(0, 0, 0, verbose=False)[0] == "peak"
-        assert model.fix_symbolic(0, 0, 0, "peak", verbose=False) > 0.99999
+        assert (model.fix_symbolic(0, 0, 0, "peak", verbose=False) or 0) > 0.99999
         assert copy.deepcopy(model).symbolic_fun[0].funs_name == [["peak"]]
         assert model.symbolic_formula()[0][0].atoms(sympy.Function)
     finally:

@@ -50,7 +50,7 @@ def settle(core: Core, x: Array, y: Array | None) -> Core:
             "Call auto_symbolic(), or fix_symbolic for each."
         )
     exact = all(bool(symbols.fixed.all()) for _, symbols, _ in core.parts())
-    return core if exact else snap(core, x, y)
+    return core if exact else snap(core, x, y, library={})  # no functions to choose from: those that are there stay
 
 
 def ex_round(expr: sympy.Expr, n_digit: int) -> sympy.Expr:

@@ -31,7 +31,7 @@ from kanlens.pruning import prune
 from kanlens.regrid import regrid
 from kanlens.scores import Scores
 from kanlens.surgery import cut, keep, refine
-from kanlens.symbolic import snap
+from kanlens.symbolic import fix, snap
 
 FINEST_UNIFORMITY = 1e-3
 """The smallest uniform part of a grid; quantiles alone coincide where values repeat."""
@@ -223,13 +223,19 @@ class KAN(nn.Module):
         verbose: bool = True,
         random: bool = False,
         log_history: bool = True,
-    ) -> float:
-        """Make an edge a symbol and return how well it fits the curve that was there (r2)."""
+    ) -> float | None:
+        """Make an edge a symbol and return how well it fits the curve that was there (r2).
+
+        Without `fit_params_bool` the edge is the function as it stands, and there is no r2.
+        """
         function, at = symbolic.as_function(fun_name), edge(self.core, l, i, j)
-        self.core, r2 = symbolic.fix_edge(self.core, self._data()[0], at, function, fit_params_bool)
+        if not fit_params_bool:
+            self.core = symbolic.as_it_stands(self.core, at, function)
+            return None
+        self.core, found = fix(self.core, self._data()[0], at, function)
         if verbose:
-            print(f"r2 is {r2:.10g}")
-        return r2
+            print(f"r2 is {found.r2:.10g}")
+        return found.r2
 
     def unfix_symbolic(self, l: int, i: int, j: int, log_history: bool = True) -> None:
         """Make a symbol a spline again, of the same curve."""

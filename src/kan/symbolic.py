@@ -1,6 +1,7 @@
 """pykan's ways of turning edges into symbols, by the core's functions."""
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 
 import sympy
@@ -15,7 +16,6 @@ from kanlens.functions import LIBRARY, Function, lookup
 from kanlens.network import KAN as Core
 from kanlens.network import Edge
 from kanlens.surgery import with_symbols
-from kanlens.symbolic import fix
 
 SYMBOLIC_LIB: dict[str, Function] = dict(LIBRARY)
 """The functions that edges may become, by name; `add_symbolic` adds to it."""
@@ -42,13 +42,9 @@ def library(lib: Iterable[str] | None) -> dict[str, Function]:
     return dict(SYMBOLIC_LIB) if lib is None else {name: as_function(name) for name in lib}
 
 
-def fix_edge(core: Core, x: Array, at: Edge, function: Function, fit_params: bool) -> tuple[Core, float]:
-    """Return a copy in which an edge is a symbol, and r2 of its fit; unfitted it is `f(x)` as it stands."""
-    if fit_params:
-        fixed, found = fix(core, x, at, function)
-        return fixed, found.r2
-    fixed = with_symbols(core, {at: Candidate(function, (1.0, 0.0, 1.0, 0.0), 0.0)})
-    return fixed, similarity(core, fixed, x, at)
+def as_it_stands(core: Core, at: Edge, function: Function) -> Core:
+    """Return a copy in which an edge is `f(x)`, not fitted to anything."""
+    return with_symbols(core, {at: Candidate(function, (1.0, 0.0, 1.0, 0.0), math.nan)})
 
 
 def ranking(core: Core, x: Array, at: Edge, lib: Iterable[str] | None, topk: int) -> list[Candidate]:
