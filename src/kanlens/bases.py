@@ -120,7 +120,8 @@ class BSpline:
         if order > self.degree:
             return torch.zeros(*x.shape, self.size, dtype=x.dtype, device=x.device)
         inside = self._inside(x, grid)
-        result = self._dense(*self._live(inside, grid, self.degree - order)[:2], grid.shape[1] - 1 - self.degree + order)
+        index, live, _ = self._live(inside, grid, self.degree - order)
+        result = self._dense(index, live, self.size + order)
         for degree in range(self.degree - order + 1, self.degree + 1):
             scaled = degree * result / (grid[:, degree:] - grid[:, :-degree])
             result = scaled[..., :-1] - scaled[..., 1:]
@@ -180,7 +181,8 @@ class BSpline:
         target = y.permute(2, 0, 1)  # (in, batch, out)
         target = torch.nn.functional.pad(target, (0, 0, 0, len(ridge)))
         q, r = torch.linalg.qr(rows)
-        return torch.linalg.solve_triangular(r, q.mT @ target, upper=True).permute(2, 0, 1)
+        coef: Tensor = torch.linalg.solve_triangular(r, q.mT @ target, upper=True)  # (in, size, out)
+        return coef.permute(2, 0, 1)
 
     def _ridge(self, like: Tensor) -> Tensor:
         eye = torch.eye(self.size, dtype=like.dtype, device=like.device)

@@ -1,5 +1,6 @@
 """Fit one library function to one curve: which symbol could an edge be?"""
 
+import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -84,8 +85,6 @@ def suggest(model: KAN, x: Array, edge: Edge, *, library: Library = None, top: i
 
 
 def _double(model: KAN, x: Array) -> tuple[KAN, Tensor]:
-    import copy
-
     return copy.deepcopy(model).double(), table(x, model.spec.widths[0].size, "inputs").to(model.device)
 
 
@@ -198,9 +197,7 @@ def _polish(function: Function, fitted: Tensor, u: Tensor, y: Tensor, weight: Te
     return best, r2
 
 
-def _gauss_newton(
-    function: Function, fitted: Tensor, u: Tensor, y: Tensor, weight: Tensor, damping: Tensor
-) -> Tensor:
+def _gauss_newton(function: Function, fitted: Tensor, u: Tensor, y: Tensor, weight: Tensor, damping: Tensor) -> Tensor:
     """Return steps in `(a, b, c, d)` for each fit, absorbed letters held, `(fits, 4)`."""
     a, b, c, d = (column[:, None] for column in fitted.unbind(1))
     argument = a * u + b
@@ -213,7 +210,8 @@ def _gauss_newton(
     normal = jacobian.mT @ jacobian
     diagonal = normal.diagonal(dim1=1, dim2=2)
     ridge = damping[:, None] * diagonal + 1e-12 * diagonal.amax(1, keepdim=True) + 1e-300
-    return torch.linalg.solve(normal + torch.diag_embed(ridge), (jacobian.mT @ residual[..., None]))[..., 0]
+    move: Tensor = torch.linalg.solve(normal + torch.diag_embed(ridge), jacobian.mT @ residual[..., None])
+    return move[..., 0]
 
 
 def _absorb(function: Function, affine: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

@@ -38,7 +38,8 @@ class Constant(NamedTuple):
     def bits(self) -> float:
         """Return the length of the constant's name in bits."""
         top, bottom = abs(self.fraction.numerator), self.fraction.denominator
-        return math.log2(1 + top) + 2 * math.log2(bottom) * (0.6 if bottom in (10, 100, 1000) else 1) + _UNITS[self.unit][1]
+        price = 1.2 if bottom in (10, 100, 1000) else 2.0  # decimal fractions are more likely
+        return math.log2(1 + top) + price * math.log2(bottom) + _UNITS[self.unit][1]
 
     def symbolic(self) -> "Expr":
         """Return the constant as an exact sympy number."""

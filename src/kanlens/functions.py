@@ -174,15 +174,16 @@ class _Bessel(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, name: str) -> Tensor:
         ctx.save_for_backward(x)
         ctx.name = name
-        return _Bessel.values[name](x)
+        values: Tensor = _Bessel.values[name](x)
+        return values
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad * _bessel_slope(ctx.saved_tensors[0], ctx.name), None
 
 
 def _bessel(x: Tensor, name: str) -> Tensor:
-    result: Tensor = _Bessel.apply(x, name)
+    result: Tensor = _Bessel.apply(x, name)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -92,7 +92,8 @@ class Parameters:
 def linearise(parameters: Parameters, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the outputs `(batch, out)` and their Jacobian `(batch, out, parameters)`."""
     model = parameters.model
-    passes, nodes = [], x
+    passes: list[_Pass] = []
+    nodes = x
     for layer, symbols, width in model.parts():
         passes.append(_Pass(layer, symbols, width, nodes, inner=bool(passes)))
         nodes = passes[-1].nodes
@@ -119,7 +120,10 @@ class _Pass:
         z = self.values.flatten(1) @ self.masked.flatten(1).T
         if self.residual is not None:
             z = z + self.residual @ (layer.weight * layer.mask).T
-        self.by_affine, self.by_x = symbols.jacobian(x) if len(symbols) else (None, None)
+        self.by_affine: Tensor | None = None
+        self.by_x: Tensor | None = None
+        if len(symbols):
+            self.by_affine, self.by_x = symbols.jacobian(x)
         self.subnodes = z + symbols(x) if len(symbols) else z
         self.nodes = multiply(self.subnodes, width)
 

@@ -4,9 +4,10 @@ Tensors are `(batch, in)` at nodes and `(batch, out, in)` at edges. A layer's ou
 *sub-nodes*; the first of them are sum nodes, the rest are multiplied in groups to product nodes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -323,6 +324,10 @@ class KAN(nn.Module):
     Z. Liu et al., *KAN: Kolmogorov-Arnold Networks* (2024) and *KAN 2.0* (2024, product nodes).
     """
 
+    # lists of modules, which torch leaves without the type of their items
+    layers: MutableSequence[KANLayer]
+    symbols: MutableSequence[SymbolicEdges]
+
     def __init__(
         self,
         widths: Iterable[Any],
@@ -339,7 +344,7 @@ class KAN(nn.Module):
         super().__init__()
         self.spec = Spec.of(widths, basis, residual)
         generator = torch.Generator().manual_seed(seed)
-        self.layers = nn.ModuleList(
+        layers = [
             KANLayer(
                 before.size,
                 after.subnodes,
@@ -352,10 +357,9 @@ class KAN(nn.Module):
                 dtype=dtype,
                 device=device,
             )
-            for before, after in zip(self.spec.widths, self.spec.widths[1:], strict=False)
-        )
-        self.symbols = nn.ModuleList(SymbolicEdges(width.subnodes) for width in self.spec.widths[1:])
-        self.symbols.to(dtype=self.layers[0].coef.dtype, device=device)
+            for before, after in pairwise(self.spec.widths)
+        ]
+        self._hold(layers, [SymbolicEdges(width.subnodes).to(layers[0].coef) for width in self.spec.widths[1:]])
 
     @classmethod
     def assemble(cls, spec: Spec, layers: Sequence[KANLayer], symbols: Sequence[SymbolicEdges]) -> "KAN":
@@ -363,8 +367,12 @@ class KAN(nn.Module):
         model = cls.__new__(cls)
         nn.Module.__init__(model)
         model.spec = spec
-        model.layers, model.symbols = nn.ModuleList(layers), nn.ModuleList(symbols)
+        model._hold(layers, symbols)
         return model
+
+    def _hold(self, layers: Sequence[KANLayer], symbols: Sequence[SymbolicEdges]) -> None:
+        self.layers = cast("MutableSequence[KANLayer]", nn.ModuleList(layers))
+        self.symbols = cast("MutableSequence[SymbolicEdges]", nn.ModuleList(symbols))
 
     @property
     def depth(self) -> int:
@@ -374,14 +382,12 @@ class KAN(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Return the dtype of the parameters."""
-        dtype: torch.dtype = self.layers[0].coef.dtype
-        return dtype
+        return self.layers[0].coef.dtype
 
     @property
     def device(self) -> torch.device:
         """Return the device of the parameters."""
-        device: torch.device = self.layers[0].coef.device
-        return device
+        return self.layers[0].coef.device
 
     def parts(self) -> "Iterable[tuple[KANLayer, SymbolicEdges, Width]]":
         """Return for each layer its splines, its symbols and the width that it leads to."""

@@ -2,13 +2,13 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from kanlens.data import Array, pair, split, table
-from kanlens.network import KAN, Edge, Width
+from kanlens.network import KAN, Edge
 from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.surgery import cut, keep, refine

@@ -207,9 +207,7 @@ class Adam:
         return _follow(torch.optim.Adam([point], lr=self.rate), point, objective, self.steps, watch)
 
 
-def _follow(
-    method: torch.optim.Optimizer, point: Tensor, objective: Objective, steps: int, watch: Watch
-) -> Solution:
+def _follow(method: torch.optim.Optimizer, point: Tensor, objective: Objective, steps: int, watch: Watch) -> Solution:
     """Run a torch optimiser on the objective and keep the best point that it visits."""
     best, lowest = point.detach().clone(), math.inf
 
@@ -225,7 +223,7 @@ def _follow(
     try:
         for step in range(1, steps + 1):
             before = lowest
-            value = float(method.step(closure))  # type: ignore[arg-type]
+            value = float(method.step(closure))
             if not math.isfinite(value):  # back to the best point; the method's memory is worthless there
                 point.data.copy_(best)
                 method.state.clear()

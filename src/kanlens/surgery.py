@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from kanlens.candidates import Candidate
 from kanlens.data import Array, table

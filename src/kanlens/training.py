@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Never
 
 import torch
 from torch import Tensor
@@ -153,7 +154,8 @@ def _write_back(model: KAN, work: KAN) -> None:
 
 def _segments(steps: int) -> list[int]:
     """Divide a step budget into 1, 2, 4, ... steps: the grids move often at first, when nodes do."""
-    lengths, left = [], steps
+    lengths: list[int] = []
+    left = steps
     while left > 0:
         lengths.append(min(2 ** len(lengths), left))
         left -= lengths[-1]
@@ -171,7 +173,7 @@ class _Run:
     held: tuple[Tensor, Tensor] | None
     patience: int | None
     callback: Callback | None
-    bar: "tqdm[None]"
+    bar: "tqdm[Never]"
     losses: list[float] = field(default_factory=list)
     validations: list[float] = field(default_factory=list)
     penalties: list[float] = field(default_factory=list)
@@ -207,14 +209,14 @@ class _Run:
         objective.parameters.set(theta)
         return objective.model
 
-    def _watch(self, step: int, value: float, theta: Tensor) -> Stop | None:
+    def _watch(self, _step: int, value: float, theta: Tensor) -> Stop | None:
         """Record a step; stop for the callback's sake or when validation no longer improves."""
         error, pull = self.objective.parts(theta) if self.penalty else (value, 0.0)
         self.losses.append(error * self.objective.unit)
         self.penalties.append(pull)
         self.bar.update()
         self.bar.set_postfix(loss=f"{self.losses[-1]:.2e}", refresh=False)
-        measure = self._validate(theta) if self.held else value
+        measure = value if self.held is None else self._validate(theta, *self.held)
         self.since_lowest += 1
         if measure < self.lowest:
             self._keep(theta, measure)
@@ -226,8 +228,7 @@ class _Run:
                 return Stop.CALLBACK
         return None
 
-    def _validate(self, theta: Tensor) -> float:
-        assert self.held is not None
-        held = NetworkObjective(self.objective.model, *self.held, loss=self.loss)
+    def _validate(self, theta: Tensor, x: Tensor, y: Tensor) -> float:
+        held = NetworkObjective(self.objective.model, x, y, loss=self.loss)
         self.validations.append(held.value(theta) * held.unit)
         return self.validations[-1]
