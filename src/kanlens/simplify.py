@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sympy import Expr
 
-LARGEST = 200
+LARGEST = 60
 """Operations up to which rewriting is tried; larger expressions would take too long."""
 
 

@@ -16,7 +16,7 @@ from kanlens.jacobian import Parameters
 from kanlens.network import KAN, Edge
 from kanlens.objective import NetworkObjective
 from kanlens.solvers import LevenbergMarquardt
-from kanlens.surgery import refine, with_symbols
+from kanlens.surgery import cut, refine, straighten, with_symbols
 from kanlens.training import fit
 
 COMPLEXITY_NATS = 1.5
@@ -24,6 +24,13 @@ COMPLEXITY_NATS = 1.5
 
 TRIALS = 6
 """Symbols that are tried on an edge by refitting the network, the simplest plausible ones."""
+
+HARMLESS = 1.1
+"""Held-out errors (mean squares) within this factor count as the same."""
+
+
+def _splines(model: KAN) -> list[Edge]:
+    return [edge for edge in model.live() if model.symbol(edge) is None]
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,11 @@ class Task:
         floor = float(y.square().mean()) * max(8 * precision, 1e-12) ** 2
         return cls(x[rows], y[rows], x[held], y[held], library, floor + 1e-300)
 
+    @property
+    def spread(self) -> float:
+        """Return the variance of the targets, 1 for a constant."""
+        return float(self.y.var(correction=0)) or 1.0
+
     # --- fitting -------------------------------------------------------------------------
 
     def refit(self, model: KAN, steps: int) -> Named:
@@ -83,7 +95,7 @@ class Task:
 
     # --- symbols -------------------------------------------------------------------------
 
-    def _sharpen(self, best: Named) -> Named:
+    def sharpen(self, best: Named) -> Named:
         """Refine the splines as long as that lowers the held-out error a good deal."""
         while any(bool(layer.mask.any()) for layer in best.model.layers) and not self.exact(best):
             intervals = 2 * best.model.spec.basis.intervals
@@ -95,44 +107,77 @@ class Task:
             best = finer
         return best
 
-    def name_all(self, model: KAN) -> Named:
-        """Return a network of symbols only, on coarse splines if they suffice, else on fine ones."""
-        coarse = self.refit(model, 20)
-        named, undecided = self._name_edges(coarse, patience=1)
-        if undecided:
-            named, undecided = self._name_edges(self._sharpen(coarse), patience=len(model.live()))
-        return self._exchange(self._force(named, undecided))
+    def name_strictly(self, model: KAN) -> Named | None:
+        """Return a network of symbols that does as well as the splines did, or None.
 
-    def _name_edges(self, named: Named, patience: int) -> tuple[Named, list[Edge]]:
+        Coarse splines are tried first, because they are quick; if a symbol then seems to do harm,
+        or something better than what was found is in the data, fine ones are.
+        """
+        coarse = self.refit(straighten(model, self.x), 20)
+        named = self._name_edges(coarse)
+        if named is not None and self.exact(named):
+            return named
+        fine = self.sharpen(coarse)
+        if named is None or fine.held < 0.8 * named.held:
+            named = self._name_edges(fine)
+        if named is None:
+            return None
+        named = self._exchange(named, _splines(model))
+        return named if self.explained(named, fine.held) else None
+
+    def explained(self, named: Named, reference: float) -> bool:
+        """Tell whether a network leaves only round-off, or noise and no more of it than a reference does."""
+        return self.exact(named) or (named.held <= HARMLESS * reference and not self._structured(named.model))
+
+    @torch.no_grad()
+    def _structured(self, model: KAN) -> bool:
+        """Tell whether neighbouring rows have similar residuals, as noise has not.
+
+        A formula that is only close leaves a smooth residual. The correlation of each residual
+        with its nearest neighbour's is compared with four standard errors of that of noise.
+        """
+        scaled = (self.x - self.x.mean(0)) / self.x.std(0).clamp_min(1e-300)
+        residual = (model(self.x) - self.y).mean(1)
+        residual = residual - residual.mean()
+        rows = torch.arange(min(len(scaled), 1000))
+        distance = torch.cdist(scaled[rows], scaled[rows]).fill_diagonal_(math.inf)
+        products = residual[rows] * residual[rows][distance.argmin(1)]
+        return float(products.mean()) > 4 * float(residual[rows].square().mean()) / math.sqrt(len(rows))
+
+    def name_anyhow(self, model: KAN) -> Named:
+        """Return a network of the symbols that fit best, whatever is lost."""
+        named = self.refit(model, 20)
+        for edge in _splines(model):
+            curve = curves(named.model, self.x)[edge]
+            best = max((match(f, curve) for f in self.library.values()), key=lambda c: c.r2)
+            named = self.refit(with_symbols(named.model, {edge: best}), 12)
+        return self._exchange(self.refit(named.model, 40), _splines(model))
+
+    def _name_edges(self, named: Named) -> Named | None:
         """Set a symbol on one edge after the other, with a refit of the rest each time.
 
-        Return also the edges that no symbol fits without loss; stop when there are `patience` of them.
+        Return None as soon as no symbol fits an edge without loss.
         """
-        waiting = [edge for edge in named.model.live() if named.model.symbol(edge) is None]
-        undecided: list[Edge] = []
-        while waiting and len(undecided) < patience:
+        while waiting := _splines(named.model):
             edge = min(waiting, key=lambda e: self._bend(named.model, e))
-            waiting.remove(edge)
             found = self._first_harmless(named, edge)
             if found is None:
-                undecided.append(edge)
-            else:
-                named = found
-        return named, undecided
+                return None
+            named = found
+        return self.refit(named.model, 40)
 
     def _bend(self, model: KAN, edge: Edge) -> float:
         """Return how far an edge is from a straight line: straight edges are named first."""
         return 1 - match(self.library.get("x", _IDENTITY), curves(model, self.x)[edge]).r2
 
     def _first_harmless(self, named: Named, edge: Edge) -> Named | None:
+        limit = max(HARMLESS * named.held, self.floor)
         for candidate in self.ranked(named, edge):
             tried = self.refit(with_symbols(named.model, {edge: candidate}), 12)
-            if tried.held <= max(1.1 * named.held, self.floor):
-                return tried
-            if tried.held <= 30 * named.held + self.floor:
+            if limit < tried.held <= 30 * limit:  # not there yet: a change of symbols takes its way
                 tried = self.refit(tried.model, 30)
-                if tried.held <= max(1.1 * named.held, self.floor):
-                    return tried
+            if tried.held <= limit:
+                return tried
         return None
 
     def ranked(self, named: Named, edge: Edge) -> list[Candidate]:
@@ -147,14 +192,6 @@ class Task:
         likely = sorted((c for c in found if c.r2 > 0.95), key=lambda c: (c.complexity, -c.r2))
         return likely[:TRIALS]
 
-    def _force(self, named: Named, undecided: list[Edge]) -> Named:
-        """Give edges that no symbol fits without loss the one that fits best."""
-        for edge in undecided:
-            curve = curves(named.model, self.x)[edge]
-            best = max((match(f, curve) for f in self.library.values()), key=lambda c: c.r2)
-            named = self.refit(with_symbols(named.model, {edge: best}), 12)
-        return self.refit(named.model, 40)
-
     def length(self, named: Named) -> float:
         """Return the description length in nats: misfit, constants and complexity."""
         rows = len(self.x)
@@ -163,23 +200,28 @@ class Task:
         misfit = 0.5 * rows * math.log(named.error + self.floor)
         return misfit + 0.5 * math.log(rows) * constants + COMPLEXITY_NATS * complexity
 
-    def _exchange(self, named: Named) -> Named:
-        """Exchange single symbols as long as that shortens the description."""
+    def _exchange(self, named: Named, edges: list[Edge]) -> Named:
+        """Exchange or cut single edges as long as that shortens the description."""
         for _ in range(2):
             before = named
-            for edge in [] if self.exact(named) else named.model.live():
-                for candidate in self._alternatives(named.model, edge):
-                    tried = self.refit(with_symbols(named.model, {edge: candidate}), 15)
+            for edge in [] if self.exact(named) else edges:
+                for other in self._alternatives(named.model, edge):
+                    tried = self.refit(other, 15)
                     if self.length(tried) < self.length(named) - 0.5:
                         named = tried
             if named is before:
                 break
         return named
 
-    def _alternatives(self, model: KAN, edge: Edge) -> list[Candidate]:
+    def _alternatives(self, model: KAN, edge: Edge) -> list[KAN]:
+        """Return the network without the edge, if it can go, and with other symbols on it."""
+        if edge not in model.live():
+            return []
         present, curve = model.symbol(edge), curves(model, self.x)[edge]
         found = [match(function, curve) for function in self.library.values() if function is not present]
-        return sorted((c for c in found if math.isfinite(c.r2)), key=lambda c: -c.r2)[:6]
+        likely = sorted((c for c in found if math.isfinite(c.r2)), key=lambda c: -c.r2)[:TRIALS]
+        alone = sum((e.layer, e.out) == (edge.layer, edge.out) for e in model.live()) == 1
+        return [*([] if alone else [cut(model, [edge])]), *(with_symbols(model, {edge: c}) for c in likely)]
 
     # --- constants -----------------------------------------------------------------------
 

@@ -5,10 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from kanlens.candidates import Candidate
 from kanlens.data import Array, table
 from kanlens.errors import InputError
+from kanlens.functions import LIBRARY
 from kanlens.network import KAN, Edge, KANLayer, SymbolicEdges, Width
 from kanlens.regrid import regrid
 
@@ -166,4 +168,46 @@ def with_symbols(model: KAN, symbols: Mapping[Edge, Candidate]) -> KAN:
             result.symbols[number] = SymbolicEdges(
                 layer.out_features, functions, out, in_, torch.stack(affines), torch.stack(fixed)
             )
+    return result
+
+
+@torch.no_grad()
+def straighten(model: KAN, x: Tensor) -> KAN:
+    """Return a copy in which no spline feeds a single spline: their composition goes to the first.
+
+    Two functions in a row, with no sum between them, can share their curvature in any way. So the
+    second becomes the identity, and the first is projected on what the two were together.
+
+    Parameters
+    ----------
+    model : KAN
+    x : Tensor
+        Inputs `(rows, in)`.
+
+    Examples
+    --------
+    >>> straighten(KAN([2, 1, 1, 1]), torch.rand(50, 2)).symbol(Edge(2, 0, 0)).name
+    'x'
+    """
+    result = copy.deepcopy(model)
+    for number in range(result.depth - 1):
+        live, width = result.live(), result.spec.widths[number + 1]
+        for node in range(width.sums):
+            before = [e for e in live if e.layer == number and e.out == node]
+            after = [e for e in live if e.layer == number + 1 and e.in_ == node]
+            if len(before) == len(after) == 1 and not any(result.symbol(e) for e in (before[0], after[0])):
+                result = _compose(result, before[0], after[0], x)
+    return result
+
+
+def _compose(model: KAN, first: Edge, second: Edge, x: Tensor) -> KAN:
+    """Give one spline the composition of two, and make the other the identity."""
+    trace, layer = model.trace(x), model.layers[first.layer]
+    composed = trace.edges[second.layer][:, second.out, second.in_]
+    points = trace.nodes[first.layer][:, [first.in_]]
+    coef = layer.basis.project(points, composed[:, None, None], layer.grid[[first.in_]])
+    identity = Candidate(LIBRARY["x"], (1.0, 0.0, 1.0, 0.0), 1.0)
+    result = with_symbols(model, {second: identity})
+    result.layers[first.layer].coef[first.out, first.in_] = coef[0, 0]
+    result.layers[first.layer].weight[first.out, first.in_] = 0
     return result

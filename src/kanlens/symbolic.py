@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from kanlens.candidates import Candidate, Library, as_library, curves, match
 from kanlens.constants import recognise
@@ -94,15 +93,20 @@ def snap(model: KAN, x: Array, y: Array | None = None, *, library: Library = Non
     >>> formula(snap(model, x, torch.sin(torch.pi * x), library=["x", "x^2", "sin"]))
     sin(pi*x_1)
     """
+    task = task_for(model, x, y, library)
     work = copy.deepcopy(model).double()
+    return task.recognise(task.name_strictly(work) or task.name_anyhow(work)).to(model.dtype)
+
+
+def task_for(model: KAN, x: Array, y: Array | None, library: Library) -> Task:
+    """Return the search for symbols on given data, or on the network's own outputs without `y`."""
     inputs, outputs = model.spec.widths[0].size, model.spec.widths[-1].size
     points = table(x, inputs, "inputs").to(model.device)
     with torch.no_grad():
-        targets = work(points) if y is None else pair(x, y, inputs, outputs)[1].to(model.device)
+        targets = copy.deepcopy(model).double()(points) if y is None else pair(x, y, inputs, outputs)[1]
     given = torch.as_tensor(x if y is None else y).dtype
     precision = torch.finfo(given).eps if given.is_floating_point else torch.finfo(torch.float64).eps
-    task = Task.of(points, targets, as_library(library), precision)
-    return task.recognise(task.name_all(work)).to(model.dtype)
+    return Task.of(points, targets.to(model.device), as_library(library), precision)
 
 
 def formula(model: KAN, *, names: Sequence[str] | None = None, output: int = 0) -> "Expr":
