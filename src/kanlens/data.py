@@ -19,10 +19,7 @@ def table(values: Array, columns: int, what: str) -> Tensor:
     InputError
         If the shape does not fit, there is no row, or a value is NaN or infinite.
     """
-    tensor = torch.as_tensor(values)
-    if tensor.is_complex() or not isinstance(values, Tensor | np.ndarray):
-        raise InputError(f"expected {what} as a real tensor or array, got {type(values).__name__}.")
-    tensor = tensor.detach().to(torch.float64)
+    tensor = _real(values, what)
     if tensor.dim() == 1 and columns == 1:
         tensor = tensor[:, None]
     if tensor.dim() != 2 or tensor.shape[1] != columns:
@@ -40,6 +37,26 @@ def table(values: Array, columns: int, what: str) -> Tensor:
             f"({int(broken.sum())} such values). Drop or fill those rows."
         )
     return tensor
+
+
+def _real(values: Array, what: str) -> Tensor:
+    if isinstance(values, Tensor) and not values.is_complex():
+        return values.detach().to(torch.float64)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+        return torch.from_numpy(np.array(values, dtype=np.float64))  # a copy, because torch takes no reversed array
+    kind = getattr(values, "dtype", type(values).__name__)
+    raise InputError(
+        f"expected {what} as a tensor or array of real numbers, got {kind}. Convert them: numpy.asarray(values, float)."
+    )
+
+
+def precision(values: Array) -> float:
+    """Return the relative precision that values were stored in, float64's for whole numbers."""
+    if isinstance(values, Tensor):
+        own = torch.finfo(values.dtype).eps if values.is_floating_point() else 0.0
+    else:
+        own = float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
+    return max(own, torch.finfo(torch.float64).eps)
 
 
 def pair(x: Array, y: Array, inputs: int, outputs: int) -> tuple[Tensor, Tensor]:

@@ -101,11 +101,15 @@ def power(exponent: Fraction | int | float) -> Function:
         torch=raised,
         sympy=partial(_symbolic_power, exponent=exact),
         complexity=_power_complexity(exact),
-        derivative=lambda x: number * x ** (int(exact) - 1 if whole else number - 1),
+        derivative=partial(_power_slope, exponent=int(exact) if whole else number),
         domain=(-math.inf, math.inf) if whole else (0.0, math.inf),
         absorbed="a",
         odd_sign=not whole,
     )
+
+
+def _power_slope(x: Tensor, exponent: int | float) -> Tensor:
+    return exponent * x ** (exponent - 1)
 
 
 def _power_name(exponent: Fraction) -> str:
@@ -250,7 +254,7 @@ LIBRARY: Mapping[str, Function] = MappingProxyType({row.name: row for row in _RO
 
 
 def lookup(name: str, library: Mapping[str, Function] = LIBRARY) -> Function:
-    """Return the function of a name; `x^p` and `1/x^p` work for any number `p`.
+    """Return the function of a name; `x^p` and `1/x^p` work for any number `p`, also `x^(2/7)`.
 
     Raises
     ------
@@ -259,9 +263,8 @@ def lookup(name: str, library: Mapping[str, Function] = LIBRARY) -> Function:
     """
     if name in library:
         return library[name]
-    written = re.fullmatch(r"(1/)?x\^(\d+(?:\.\d+)?)", name)
-    if written and float(written[2]) > 0:
-        exponent = Fraction(written[2])
+    written = re.fullmatch(r"(1/)?x\^(\d+(?:\.\d+)?|\(\d+/0*[1-9]\d*\))", name)
+    if written and (exponent := Fraction(written[2].strip("()"))) > 0:
         made = power(-exponent if written[1] else exponent)
         return library.get(made.name, made)
     known = ", ".join(library)

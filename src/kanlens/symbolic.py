@@ -9,7 +9,7 @@ import torch
 
 from kanlens.candidates import Candidate, Library, as_library, curves, match
 from kanlens.constants import recognise
-from kanlens.data import Array, pair, table
+from kanlens.data import Array, pair, precision, table
 from kanlens.errors import InputError
 from kanlens.functions import Function, lookup
 from kanlens.network import KAN, Edge
@@ -104,9 +104,7 @@ def task_for(model: KAN, x: Array, y: Array | None, library: Library) -> Task:
     points = table(x, inputs, "inputs").to(model.device)
     with torch.no_grad():
         targets = copy.deepcopy(model).double()(points) if y is None else pair(x, y, inputs, outputs)[1]
-    given = torch.as_tensor(x if y is None else y).dtype
-    precision = torch.finfo(given).eps if given.is_floating_point else torch.finfo(torch.float64).eps
-    return Task.of(points, targets.to(model.device), as_library(library), precision)
+    return Task.of(points, targets.to(model.device), as_library(library), precision(x if y is None else y))
 
 
 def formula(model: KAN, *, names: Sequence[str] | None = None, output: int = 0) -> "Expr":

@@ -184,7 +184,9 @@ class _Run:
         """Spend the solver's steps in segments, between which the grids follow the data."""
         reached, stop = math.inf, Stop.STEPS
         self.objective = NetworkObjective(work, self.x, self.y, self.penalty, self.loss)
-        self._keep(self.objective.parameters.get(), math.inf)
+        theta = self.objective.parameters.get()
+        start = self.objective.value(theta) if self.held is None else self._validate(theta, *self.held)
+        self._keep(theta, start if math.isfinite(start) else math.inf)
         for length in _segments(solver.steps) if regrid else [solver.steps]:
             if regrid:
                 work = move_grids(work, self.x)
@@ -216,7 +218,10 @@ class _Run:
         self.penalties.append(pull)
         self.bar.update()
         self.bar.set_postfix(loss=f"{self.losses[-1]:.2e}", refresh=False)
-        measure = value if self.held is None else self._validate(theta, *self.held)
+        measure = value
+        if self.held is not None:
+            measure = self._validate(theta, *self.held)
+            self.validations.append(measure)
         self.since_lowest += 1
         if measure < self.lowest:
             self._keep(theta, measure)
@@ -230,5 +235,4 @@ class _Run:
 
     def _validate(self, theta: Tensor, x: Tensor, y: Tensor) -> float:
         held = NetworkObjective(self.objective.model, x, y, loss=self.loss)
-        self.validations.append(held.value(theta) * held.unit)
-        return self.validations[-1]
+        return held.value(theta) * held.unit
