@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kanlens.jacobian import Parameters, linearise
-from kanlens.network import KAN, RESIDUALS, KANLayer
+from kanlens.network import KAN, RESIDUALS, KANLayer, Trace
 from kanlens.scores import attribute, deviation
 from kanlens.solvers import Quadratic
 
@@ -107,9 +107,11 @@ class NetworkObjective:
         gradient, hessian = scale * (rows.T @ residual), scale * (rows.T @ rows)
         if self.penalty is not None:
             with torch.enable_grad():
-                pull = self._terms(self.penalty)[1]
+                trace, activity = self._activity()
+                pull = self._pull(self.penalty, activity)
                 gradient = gradient + self.parameters.gradient(pull)
-            value, hessian = value + float(pull), hessian + self._curvature(self.penalty)
+            value = value + float(pull.detach())
+            hessian = hessian + self._curvature(self.penalty, trace, activity)
         return Quadratic(value, gradient, hessian)
 
     def _error(self, outputs: Tensor) -> Tensor:
@@ -118,13 +120,20 @@ class NetworkObjective:
         return ((outputs - self.y) ** 2).mean() / self.unit
 
     def _terms(self, penalty: Sparsity) -> tuple[Tensor, Tensor]:
+        trace, activity = self._activity()
+        return self._error(trace.nodes[-1]), self._pull(penalty, activity)
+
+    def _activity(self) -> tuple[Trace, list[Tensor]]:
         trace = self.model.trace(self.x)
-        activity = attribute(trace, self.model.spec.widths).edges
+        return trace, attribute(trace, self.model.spec.widths).edges
+
+    def _pull(self, penalty: Sparsity, activity: list[Tensor]) -> Tensor:
+        """Return the penalty of the edges that are splines, summed over the layers."""
         pulls = [penalty.value(a[layer.mask > 0]) for a, layer in zip(activity, self.model.layers, strict=True)]
-        return self._error(trace.nodes[-1]), torch.stack(pulls).sum()
+        return torch.stack(pulls).sum()
 
     @torch.no_grad()
-    def _curvature(self, penalty: Sparsity) -> Tensor:
+    def _curvature(self, penalty: Sparsity, trace: Trace, activity: list[Tensor]) -> Tensor:
         """Return the Hessian of the parabola that touches the penalty at the present activities.
 
         An activity is the root of a quadratic form in its edge's parameters, so that the parabola
@@ -132,8 +141,6 @@ class NetworkObjective:
         """
         size = len(self.parameters.get())
         hessian = self.x.new_zeros(size, size)
-        trace = self.model.trace(self.x)
-        activity = attribute(trace, self.model.spec.widths).edges
         for number, (layer, block) in enumerate(zip(self.model.layers, self.parameters.blocks(), strict=True)):
             out, in_ = self.parameters.live[number].unbind(1)
             used, own = activity[number][out, in_], deviation(trace.edges[number])[out, in_]

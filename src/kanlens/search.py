@@ -77,7 +77,7 @@ def discover(x: Array, y: Array, *, library: Library = None, seed: int = 0, prog
     >>> formula(found.model), found.exact
     (x_1*x_2, True)
     """
-    inputs = torch.as_tensor(x).shape[-1] if torch.as_tensor(x).dim() > 1 else 1
+    inputs = x.shape[-1] if len(getattr(x, "shape", ())) > 1 else 1
     points, targets = table(x, inputs, "inputs"), table(y, 1, "targets")
     basis = BSpline(intervals=max(2, min(5, len(points) // (8 * inputs))))
     task = task_for(KAN([inputs, 1]), x, y, library)
@@ -131,6 +131,8 @@ def _shapes(inputs: int, hidden: int) -> Iterator[list[Any]]:
     if inputs > 2:
         middles.append((0, (3,)))
     yield [inputs, 1]
+    if inputs > 1:
+        yield [inputs, (0, 1)]
     yield from ([inputs, middle, 1] for middle in middles)
     yield from ([inputs, middle, 1, 1] for middle in ((0, 1), (1, 1)))
     yield from ([inputs, middle, 1] for middle in ((0, 2), (1, 2), 3))
@@ -173,7 +175,7 @@ def _best_start(task: Task, widths: list[Any], basis: BSpline, seed: int) -> Nam
     """
     tried: list[Named] = []
     disjoint = _disjoint_factors(widths)
-    again = 1 + STARTS // (1 + len(disjoint))
+    again = 1 + 2 * STARTS // (1 + len(disjoint))
     for number, absent in enumerate([*disjoint * again, *[frozenset[Edge]()] * STARTS]):
         model = cut(KAN(widths, basis=basis, seed=seed + number, dtype=torch.float64), absent)
         fit(model, task.x, task.y, solver=LevenbergMarquardt(steps=40))

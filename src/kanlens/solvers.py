@@ -130,8 +130,8 @@ def _damped_step(
 ) -> tuple[Tensor, Quadratic, float] | None:
     """Return the next point, the model there and the damping; None if no step lowers the value.
 
-    The trial point is linearised at once: most trials are accepted, and then asking for the value
-    first would have been a forward pass for nothing.
+    The first trial is linearised at once: most are accepted, and asking for the value first would
+    be a forward pass for nothing. After a refusal the value comes first, because it is cheaper.
     """
     diagonal = model.hessian.diagonal()
     scale = diagonal.clamp_min(1e-14 * float(diagonal.amax()) + torch.finfo(diagonal.dtype).tiny)
@@ -143,6 +143,9 @@ def _damped_step(
             promised = 0.5 * float(move @ (damping * scale * move - model.gradient))
             if not promised > 1e-14 * model.value:
                 return None
+            if growth > 2 and not objective.value(theta + move) < model.value:
+                damping, growth = max(damping, 1e-12) * growth, growth * 2
+                continue
             trial = objective.quadratic(theta + move)
             if trial.value < model.value and bool(trial.gradient.isfinite().all()):
                 gain = (model.value - trial.value) / promised
