@@ -406,8 +406,8 @@ def test_without_data_a_plot_takes_points_all_over_the_grid(drawn: list[dict[str
 
 
 def test_expressions_are_set_as_mathematics(model: KAN, drawn: list[dict[str, Any]]) -> None:
-    model.plot(in_vars=[x_1, "b"], out_vars=["y"])
-    assert (drawn[0]["names"], drawn[0]["outputs"]) == (["$x_{1}$", "b"], ["y"])
+    model.plot(in_vars=[x_1, x_2**2], out_vars=["y"])
+    assert (drawn[0]["names"], drawn[0]["outputs"], drawn[0]["scale"]) == (["x_1", "$x_{2}^{2}$"], ["y"], 1.0)
 
 
 def test_a_masked_plot_greys_what_prune_takes_away(

@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import sympy
 import torch
-from kanlens.plotting import plot
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from kanlens.errors import InputError, KanlensError
 from kanlens.functions import Function
 from kanlens.network import KAN as Core
 from kanlens.network import Edge, Trace
+from kanlens.plotting import plot
 from kanlens.pruning import prune
 from kanlens.regrid import regrid
 from kanlens.scores import Scores
@@ -329,7 +329,11 @@ class KAN(nn.Module):
         title: str | None = None,
         varscale: float = 1.0,
     ) -> Figure:
-        """Return the network's diagram; nothing is written into `folder`."""
+        """Return the network's diagram, with the edges grey (`mask`) that the last prune would remove.
+
+        Without effect: `folder`, as nothing is written; `mode` and `metric`, as opacity always
+        follows the attribution scores; `varscale`, as labels follow the size of the diagram.
+        """
         # draws nothing, but loads a notebook's backend, which teaches it to show figures
         plt.draw_if_interactive()  # type: ignore[no-untyped-call]
         return plot(
@@ -342,6 +346,7 @@ class KAN(nn.Module):
             ticks=tick,
             samples=sample,
             fade=self.faded if mask else (),
+            scale=2 * scale,  # pykan's default of 0.5 is the core's natural size
         )
 
     def get_act(self, x: Array | Mapping[str, Array] | None = None) -> Trace:
@@ -384,10 +389,13 @@ class KAN(nn.Module):
 
 
 def _names(variables: Sequence[Any] | None) -> list[str] | None:
-    """Return labels for a diagram; expressions are set as mathematics."""
-    if variables is None:
-        return None
-    return [f"${sympy.latex(item)}$" if isinstance(item, sympy.Expr) else str(item) for item in variables]
+    """Return labels for a diagram; expressions are set as mathematics, as the core sets plain symbols."""
+    return None if variables is None else [_name(item) for item in variables]
+
+
+def _name(variable: object) -> str:
+    compound = isinstance(variable, sympy.Expr) and not variable.is_Symbol
+    return f"${sympy.latex(variable)}$" if compound else str(variable)
 
 
 MultKAN = KAN
