@@ -155,7 +155,7 @@ def _starts(function: Function, u: Tensor) -> Tensor:
         signs = [1.0, -1.0] if function.odd_sign else [1.0]
         return torch.cat([torch.stack([torch.full_like(b, sign), b], 1) for sign in signs]).to(u.device)
     size = torch.logspace(-1.3, 1.7, 31, dtype=u.dtype)
-    a = torch.cat([size, -size])
+    a = size if _mirrored(function) else torch.cat([size, -size])
     if "b" in function.absorbed:
         return torch.stack([a, torch.zeros_like(a)], 1).to(u.device)
     phase = torch.linspace(-math.pi, math.pi, 13, dtype=u.dtype)
@@ -163,6 +163,13 @@ def _starts(function: Function, u: Tensor) -> Tensor:
         [torch.cartesian_prod(a, phase), torch.stack([(p := torch.cartesian_prod(a, near[::3]))[:, 0], p.prod(1)], 1)]
     ).unbind(1)
     return torch.stack([a, shift], 1).to(u.device)
+
+
+def _mirrored(function: Function) -> bool:
+    """Tell whether a function is even or odd, so that a negative `a` is a positive one with `-b`."""
+    probe = torch.linspace(0.1, 0.9, 5, dtype=torch.float64)
+    right, left = function.torch(probe), function.torch(-probe)
+    return bool(torch.allclose(left, right) or torch.allclose(left, -right))
 
 
 def _solve(function: Function, starts: Tensor, u: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

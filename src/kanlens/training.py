@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 LARGEST_SECOND_ORDER = 3_000
 """Parameters up to which a step of Levenberg-Marquardt costs less than what it saves."""
 
+STANDSTILL = 1e-4
+"""Share of the objective that four or more steps have to save, or else training ends."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -200,6 +203,8 @@ class _Run:
                 break
             if solution.value > reached:  # the last move of the grids did harm: back, and leave them
                 work, regrid = self._best_network(), False
+            if length >= 4 and 0 <= reached - solution.value <= STANDSTILL * reached:
+                return self._best_network(), Stop.CONVERGED
             reached = min(reached, solution.value)
         return self._best_network(), stop
 
