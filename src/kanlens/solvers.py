@@ -213,6 +213,7 @@ class Adam:
 def _follow(method: torch.optim.Optimizer, point: Tensor, objective: Objective, steps: int, watch: Watch) -> Solution:
     """Run a torch optimiser on the objective and keep the best point that it visits."""
     best, lowest = point.detach().clone(), math.inf
+    searches = isinstance(method, torch.optim.LBFGS)
 
     def closure() -> float:
         nonlocal best, lowest
@@ -220,7 +221,10 @@ def _follow(method: torch.optim.Optimizer, point: Tensor, objective: Objective, 
         point.grad = torch.nan_to_num(gradient)
         if value < lowest:
             best, lowest = point.detach().clone(), value
-        return value if math.isfinite(value) else math.inf
+        if math.isfinite(value):
+            return value
+        # a line search interpolates, which it can with a high wall but not with an infinity
+        return lowest + 1e3 * (1 + abs(lowest)) if searches else math.inf
 
     step, stop = 0, Stop.STEPS
     try:
@@ -233,7 +237,7 @@ def _follow(method: torch.optim.Optimizer, point: Tensor, objective: Objective, 
             if (asked := watch(step, lowest, best)) is not None:
                 stop = asked
                 break
-            if isinstance(method, torch.optim.LBFGS) and lowest == before:
+            if searches and lowest == before:
                 stop = Stop.CONVERGED
                 break
     except KeyboardInterrupt:
