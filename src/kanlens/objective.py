@@ -95,7 +95,7 @@ class NetworkObjective:
                 total = self._error(self.model(self.x))
             else:
                 total = torch.stack(self._terms(self.penalty)).sum()
-            return float(total), self.parameters.gradient(total)
+            return float(total.detach()), self.parameters.gradient(total)
 
     def quadratic(self, theta: Tensor) -> Quadratic:
         """Return the Gauss-Newton model, with the penalty's curvature by reweighting."""

@@ -76,7 +76,7 @@ class Task:
             fit(work, self.x, self.y, solver=LevenbergMarquardt(steps=steps, tolerance=1e-3))
         else:
             objective = NetworkObjective(work, self.x, self.y)
-            solver = LevenbergMarquardt(steps=steps, damping=1e-3, tolerance=1e-4)
+            solver = LevenbergMarquardt(steps=steps, damping=1e-3, tolerance=1e-6)
             objective.parameters.set(solver.minimise(objective, objective.parameters.get()).theta)
         return self.judge(work)
 
@@ -175,7 +175,7 @@ class Task:
         for candidate in self.ranked(named, edge):
             tried = self.refit(with_symbols(named.model, {edge: candidate}), 12)
             if limit < tried.held <= max(30 * limit, 1e-3 * self.spread):  # not there yet: a change of symbols takes its way
-                tried = self.refit(tried.model, 30)
+                tried = self.refit(tried.model, 30 if _splines(tried.model) else 150)
             if tried.held <= limit:
                 return tried
         return None
@@ -188,6 +188,8 @@ class Task:
         right one is the simplest that does no harm once the rest is refitted.
         """
         curve = curves(named.model, self.x)[edge]
+        if float(curve.y.std()) <= 1e-9 * float(curve.y.abs().amax()):
+            return [Candidate(LIBRARY["0"], (1.0, 0.0, 1.0, float(curve.y.mean())), 1.0)]
         found = [match(function, curve) for function in self.library.values()]
         likely = sorted((c for c in found if c.r2 > 0.95), key=lambda c: (c.complexity, -c.r2))
         return likely[:TRIALS]
@@ -249,11 +251,16 @@ class Task:
         return named
 
     def _allowed(self, tried: Named, named: Named) -> bool:
-        """Tell whether the error forbids a constant: by the price of one free constant, and held out."""
+        """Tell whether the error forbids a constant.
+
+        An exact constant saves a free one (half of log(rows) nats) and the digits to write it
+        (as much again), so that a true constant is refused once in some thousand times.
+        """
         if tried.error <= self.floor:
             return True
-        cost = 0.5 * len(self.x) * math.log((tried.error + self.floor) / (named.error + self.floor))
-        return cost <= 0.5 * math.log(len(self.x)) and tried.held <= 1.01 * named.held + self.floor
+        misfit = 0.5 * len(self.x) * math.log((tried.error + self.floor) / (named.error + self.floor))
+        held = 0.5 * len(self.held_x) * math.log((tried.held + self.floor) / (named.held + self.floor))
+        return max(misfit, held) <= math.log(len(self.x))
 
     def _uncertainty(self, model: KAN, slot: "Slot") -> float:
         """Return three standard errors of a free constant, from the Gauss-Newton Hessian."""

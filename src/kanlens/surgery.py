@@ -101,7 +101,13 @@ def _narrow(width: Width, nodes: Sequence[int]) -> Width:
 @torch.no_grad()
 def _sublayer(layer: KANLayer, out: Sequence[int], in_: Sequence[int]) -> KANLayer:
     result = KANLayer(
-        len(in_), len(out), basis=layer.basis, residual=layer.residual, dtype=layer.coef.dtype, device=layer.coef.device
+        len(in_),
+        len(out),
+        basis=layer.basis,
+        residual=layer.residual,
+        generator=torch.Generator(),  # its draws are overwritten; torch's own would be used up
+        dtype=layer.coef.dtype,
+        device=layer.coef.device,
     )
     result.grid = layer.grid[in_].clone()
     result.mask = layer.mask[out][:, in_].clone()
