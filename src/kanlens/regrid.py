@@ -46,6 +46,47 @@ def regrid(model: KAN, x: Tensor, *, uniformity: float = 1.0, intervals: int | N
     return result
 
 
+FAR = 8.0
+"""A range that reaches so many half-widths from a grid's centre is foreign to it."""
+
+
+@torch.no_grad()
+def stretch(model: KAN, x: Tensor, y: Tensor) -> KAN:
+    """Return a copy of an untrained network whose first curves and outputs have the data's units.
+
+    A fresh network knows nothing worth keeping of inputs far from its grids. :func:`regrid` would
+    keep its curves there, which are steep tangents; this moves the grids and takes the curves
+    along. What is not foreign stays as it is.
+
+    Parameters
+    ----------
+    model : KAN
+    x, y : Tensor
+        Inputs `(batch, in)` and targets `(batch, out)`.
+
+    Examples
+    --------
+    >>> x = torch.rand(100, 2) * 1e6
+    >>> model = KAN([2, 3, 1])
+    >>> bool(model(x).std() > 1e3), bool(stretch(model, x, x[:, :1] / 1e6).trace(x).nodes[1].std() < 3)
+    (True, True)
+    """
+    result = copy.deepcopy(model)
+    first, last = result.layers[0], result.layers[-1]
+    inner = first.basis.inner(first.grid)
+    centre, half = (inner[:, 0] + inner[:, -1]) / 2, (inner[:, -1] - inner[:, 0]) / 2
+    reach = torch.maximum((x.amin(0) - centre).abs(), (x.amax(0) - centre).abs()) / half
+    foreign = reach > FAR
+    first.grid = torch.where(foreign[:, None], first.basis.grid(x.amin(0), x.amax(0)), first.grid)
+    first.weight.div_(torch.where(foreign, reach, torch.ones_like(reach)))
+    has, wanted = result(x).std(0, correction=0), y.std(0, correction=0)
+    for node, group in enumerate(result.spec.widths[-1].groups()):
+        if 0 < float(FAR**2 * wanted[node]) < float(has[node]):
+            last.coef[group[0]] *= wanted[node] / has[node]
+            last.weight[group[0]] *= wanted[node] / has[node]
+    return result
+
+
 def _move(layer: KANLayer, nodes: Tensor, uniformity: float, intervals: int | None) -> None:
     basis = layer.basis if intervals is None else replace(layer.basis, intervals=intervals)
     grid = basis.grid(nodes.amin(0), nodes.amax(0)) if uniformity == 1 else basis.adapted(nodes, uniformity)

@@ -134,7 +134,8 @@ def _damped_step(
     be a forward pass for nothing. After a refusal the value comes first, because it is cheaper.
     """
     diagonal = model.hessian.diagonal()
-    scale = diagonal.clamp_min(1e-14 * float(diagonal.amax()) + torch.finfo(diagonal.dtype).tiny)
+    # low enough that a parameter of large units does not freeze the others
+    scale = diagonal.clamp_min(1e-30 * float(diagonal.amax()) + torch.finfo(diagonal.dtype).tiny)
     growth = 2.0
     while damping < 1e12:
         factor, failed = torch.linalg.cholesky_ex(model.hessian + torch.diag(damping * scale))

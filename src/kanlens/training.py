@@ -18,6 +18,7 @@ from kanlens.jacobian import Parameters
 from kanlens.network import KAN
 from kanlens.objective import Loss, NetworkObjective, Sparsity
 from kanlens.regrid import regrid as move_grids
+from kanlens.regrid import stretch
 from kanlens.solvers import LBFGS, LevenbergMarquardt, Solver, Stop
 
 Callback = Callable[[int, float, KAN], bool | None]
@@ -87,7 +88,7 @@ def fit(
     regrid : bool
         Whether the grids follow the data while training; a move that makes the fit worse is undone.
     callback : callable, optional
-        Called with step, objective and a network after each step; True stops the fit.
+        Called with step, objective and the float64 network at work after each step; True stops the fit.
     progress : bool
         Whether to show a progress bar.
     seed : int
@@ -190,6 +191,8 @@ class _Run:
         theta = self.objective.parameters.get()
         start = self.objective.value(theta) if self.held is None else self._validate(theta, *self.held)
         self._keep(theta, start if math.isfinite(start) else math.inf)
+        if regrid and self.loss is None and not self.objective.parts(theta)[0] < 1:
+            work = stretch(work, self.x, self.y)  # it does no better than a constant: nothing is lost
         for length in _segments(solver.steps) if regrid else [solver.steps]:
             if regrid:
                 work = move_grids(work, self.x)
@@ -234,7 +237,7 @@ class _Run:
             return Stop.PATIENCE
         if self.callback is not None:
             self.objective.parameters.set(theta)
-            if self.callback(len(self.losses), value, copy.deepcopy(self.objective.model)):
+            if self.callback(len(self.losses), value, self.objective.model):
                 return Stop.CALLBACK
         return None
 
