@@ -68,7 +68,7 @@ def run(
     dataset = create_dataset(problem.function(), n_var=problem.variables, ranges=[problem.low, problem.high], seed=seed)
     if noise:
         labels = dataset["train_label"]
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(10_000 + seed)  # independent of the inputs
         dataset["train_label"] = labels + noise * labels.std() * torch.randn(
             labels.shape, generator=generator, dtype=labels.dtype
         )
@@ -107,6 +107,7 @@ def is_same(found: sympy.Expr, truth: sympy.Expr) -> bool:
 
 
 def shape_of(expression: sympy.Expr) -> sympy.Expr:
-    """Return an expression with its constants replaced: 2 and larger integers stay, decimals become 1."""
-    rounded = expression.subs({f: sympy.nsimplify(f, [sympy.pi], tolerance=0.03) for f in expression.atoms(sympy.Float)})
-    return sympy.simplify(rounded)
+    """Return an expression with decimals replaced by the simple constants within 3 % of them."""
+    decimals = expression.atoms(sympy.Float)
+    rounded = {number: sympy.nsimplify(number, [sympy.pi], tolerance=0.03) for number in decimals}
+    return sympy.simplify(expression.subs(rounded))

@@ -1,5 +1,6 @@
 """What pykan's users see of a fit: lists of errors and metrics, a progress bar, figures."""
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,10 +38,13 @@ class Monitor:
 
     def __call__(self, step: int, value: float, network: Core) -> None:
         """Record the network as it is after a step."""
-        with stand_in(self.model, network):
+        if self.settings.metrics or self.settings.save_fig:  # both ask the model itself
+            with stand_in(self.model, network):
+                self.record(network)
+                if self.settings.save_fig and (step - 1) % self.settings.save_fig_freq == 0:
+                    self._draw(step - 1)
+        else:
             self.record(network)
-            if self.settings.save_fig and (step - 1) % self.settings.save_fig_freq == 0:
-                self._draw(step - 1)
         if step % max(self.settings.log, 1) == 0:
             line = " | ".join(f"{name}: {values[-1]:.2e}" for name, values in self._shown().items())
             self.bar.set_description(line, refresh=False)
@@ -54,7 +58,7 @@ class Monitor:
         return self.results
 
     def record(self, network: Core) -> None:
-        """Measure a network, which the model must hold, because metrics ask the model."""
+        """Measure a network, which the model must hold if there are metrics: they ask the model."""
         for name, sample in self.samples.items():
             self.results.setdefault(f"{name}_loss", []).append(sample.error(network))
         for metric in self.settings.metrics or ():
@@ -77,9 +81,9 @@ class Monitor:
 
 @contextmanager
 def stand_in(model: "KAN", network: Core) -> Iterator[None]:
-    """Let a model hold another core network for a while."""
+    """Let a model hold a copy of another core network for a while."""
     held = model.core
-    model.core = network.to(held.dtype)
+    model.core = copy.deepcopy(network).to(held.dtype)
     try:
         yield
     finally:

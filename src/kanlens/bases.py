@@ -152,19 +152,18 @@ class BSpline:
         interval = self._interval(x, grid)
         around = interval[..., None] + torch.arange(1 - degree, degree + 1, device=x.device)
         knots = grid.expand(len(x), *grid.shape).gather(2, around)  # (batch, in, 2 degree)
-        left = [x - knots[..., degree - j] for j in range(1, degree + 1)]
-        right = [knots[..., degree - 1 + j] - x for j in range(1, degree + 1)]
-        live, slopes = [torch.ones_like(x)], [torch.zeros_like(x)]
+        past = x[..., None] - knots
+        live, slopes = torch.ones_like(x[..., None]), torch.zeros_like(x[..., None])
         for order in range(1, degree + 1):
-            share = [live[r] / (right[r] + left[order - 1 - r]) for r in range(order)]
-            rise = [left[order - 1 - r] * share[r] for r in range(order)]
-            fall = [right[r] * share[r] for r in range(order)]
-            live = [fall[0], *(fall[r] + rise[r - 1] for r in range(1, order)), rise[-1]]
+            left, right = past[..., degree - order : degree], -past[..., degree : degree + order]
+            share = live / (left + right)
+            rising = torch.nn.functional.pad(left * share, (1, 0))
+            live = rising + torch.nn.functional.pad(right * share, (0, 1))
             if order == degree:
-                steps = [-share[0], *(share[r - 1] - share[r] for r in range(1, order)), share[-1]]
-                slopes = [degree * step for step in steps]
+                pad = torch.nn.functional.pad(share, (1, 1))
+                slopes = degree * (pad[..., :-1] - pad[..., 1:])
         index = interval[..., None] + torch.arange(-degree, 1, device=x.device)
-        return index, torch.stack(live, -1), torch.stack(slopes, -1)
+        return index, live, slopes
 
     # --- least squares -------------------------------------------------------------------
 

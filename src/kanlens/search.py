@@ -89,7 +89,7 @@ def discover(x: Array, y: Array, *, library: Library = None, seed: int = 0, prog
     return Discovery(judged.model, judged.held**0.5, 1 - judged.held / spread, task.exact(judged))
 
 
-def symbolise(model: KAN, x: Array, y: Array, *, library: Library = None) -> KAN:
+def symbolise(model: KAN, x: Array, y: Array | None = None, *, library: Library = None) -> KAN:
     """Return the network of symbols that a trained network stands for, of its shape if that is possible.
 
     If the network's own shape has no formula without loss, the shapes of :func:`discover` are
@@ -99,7 +99,7 @@ def symbolise(model: KAN, x: Array, y: Array, *, library: Library = None) -> KAN
     ----------
     model : KAN
     x, y : Tensor or array
-        Inputs `(rows, in)` and targets `(rows, out)`.
+        Inputs `(rows, in)` and targets `(rows, out)`; without `y` the network's own outputs.
     library : names or mapping, optional
         The functions to choose from; all by default.
 
@@ -118,7 +118,9 @@ def symbolise(model: KAN, x: Array, y: Array, *, library: Library = None) -> KAN
         named = task.name_anyhow(work)
     if named is None:
         inputs = model.spec.widths[0].size
-        points, targets = table(x, inputs, "inputs"), table(y, 1, "targets")
+        points = table(x, inputs, "inputs")
+        with torch.no_grad():
+            targets = work(points) if y is None else table(y, 1, "targets")
         basis = replace(model.spec.basis, intervals=min(model.spec.basis.intervals, 10))
         exploration = _Exploration(task, points, targets, basis, seed=0)
         named = exploration.explain(_shapes(inputs, hidden=model.depth - 1), work)

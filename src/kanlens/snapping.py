@@ -174,7 +174,9 @@ class Task:
         limit = max(HARMLESS * named.held, self.floor)
         for candidate in self.ranked(named, edge):
             tried = self.refit(with_symbols(named.model, {edge: candidate}), 12)
-            if limit < tried.held <= max(30 * limit, 1e-3 * self.spread):  # not there yet: a change of symbols takes its way
+            if (
+                limit < tried.held <= max(30 * limit, 1e-3 * self.spread)
+            ):  # not there yet: a change of symbols takes its way
                 tried = self.refit(tried.model, 30 if _splines(tried.model) else 150)
             if tried.held <= limit:
                 return tried
