@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from tqdm import tqdm
 
 from kan.samples import Sample
@@ -62,7 +63,7 @@ class Monitor:
         for name, sample in self.samples.items():
             self.results.setdefault(f"{name}_loss", []).append(sample.error(network))
         for metric in self.settings.metrics or ():
-            self.results.setdefault(_name(metric), []).append(float(metric()))
+            self.results.setdefault(_name(metric), []).append(float(torch.as_tensor(metric()).detach()))
 
     def _shown(self) -> Results:
         wanted = self.settings.display_metrics
