@@ -22,8 +22,8 @@ from kanlens.training import fit
 COMPLEXITY_NATS = 1.5
 """What a unit of complexity costs in the description, in nats; a constant costs half of log(rows)."""
 
-TRIALS = 6
-"""Symbols that are tried on an edge by refitting the network, the simplest plausible ones."""
+TRIALS = 8
+"""Symbols that are tried on an edge by refitting the network: the simplest plausible ones and the closest."""
 
 HARMLESS = 1.1
 """Held-out errors (mean squares) within this factor count as the same."""
@@ -183,7 +183,7 @@ class Task:
         return None
 
     def ranked(self, named: Named, edge: Edge) -> list[Candidate]:
-        """Return the candidates for an edge that are not absurd, the simplest first.
+        """Return the simplest candidates for an edge that are not absurd and the closest, simplest first.
 
         Taking the best fit first was rejected: where the data leave the curve some freedom (two
         squares that make a product), a flexible symbol fits the present curve best, while the
@@ -193,8 +193,10 @@ class Task:
         if float(curve.y.std()) <= 1e-9 * float(curve.y.abs().amax()):
             return [Candidate(LIBRARY["0"], (1.0, 0.0, 1.0, float(curve.y.mean())), 1.0)]
         found = [match(function, curve) for function in self.library.values()]
-        likely = sorted((c for c in found if c.r2 > 0.95), key=lambda c: (c.complexity, -c.r2))
-        return likely[:TRIALS]
+        likely = sorted((c for c in found if c.r2 > 0.95), key=_by_complexity)
+        closest = sorted(likely, key=lambda c: -c.r2)[: TRIALS // 2]
+        chosen = {c.function.name: c for c in [*likely[: TRIALS - len(closest)], *closest]}
+        return sorted(chosen.values(), key=_by_complexity)
 
     def length(self, named: Named) -> float:
         """Return the description length in nats: misfit, constants and complexity."""
@@ -231,7 +233,7 @@ class Task:
 
     def recognise(self, named: Named) -> KAN:
         """Set constants to exact values one by one, each with a refit of the others."""
-        named = self.refit(named.model, 60)
+        named = self.refit(_unfold(named.model, self.x), 60)
         for slot in _slots(named.model):
             named = self._try(named, slot, [_neutral(named.model, slot)])
         for slot in _slots(named.model):
@@ -308,6 +310,24 @@ def _neutral(model: KAN, slot: Slot) -> float:
     if slot.letter in (1, 3):
         return 0.0
     return math.copysign(1.0, float(model.symbols[slot.layer].affine[slot.edge, slot.letter].detach()))
+
+
+def _by_complexity(candidate: Candidate) -> tuple[int, float]:
+    return candidate.complexity, -candidate.r2
+
+
+def _unfold(model: KAN, x: Tensor) -> KAN:
+    """Return a network in which `|u|` and `relu(u)` of a `u` that keeps its sign on the data are `u` or 0."""
+    nodes, plain = model.trace(x).nodes, {}
+    for layer, symbols in enumerate(model.symbols):
+        places = zip(symbols.functions, symbols.out, symbols.in_, symbols.affine.tolist(), strict=True)
+        for function, out, in_, (a, b, c, d) in places:
+            argument = a * nodes[layer][:, in_] + b
+            low, high = float(argument.amin()), float(argument.amax())
+            if function.name in ("abs", "relu") and (low >= 0 or high <= 0):
+                sign = 1.0 if low >= 0 else -1.0 if function.name == "abs" else 0.0
+                plain[Edge(layer, out, in_)] = Candidate(_IDENTITY, (1.0, 0.0, c * sign * a, d + c * sign * b), 1.0)
+    return with_symbols(model, plain)
 
 
 _IDENTITY = LIBRARY["x"]
