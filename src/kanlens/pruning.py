@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from kanlens.data import Array, pair, split, table
-from kanlens.network import KAN, Edge
+from kanlens.network import KAN
 from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt
-from kanlens.surgery import cut, keep, refine
+from kanlens.surgery import cut, keep, refine, spare
 from kanlens.training import fit
 
 FAIR = 1.05
@@ -88,7 +88,7 @@ class _Judge:
     @classmethod
     def of(cls, x: Tensor, y: Tensor) -> "_Judge":
         rows, held = split(len(x), 0.2)
-        if len(held) < 10:  # too few rows to hold any out
+        if len(held) < 5:  # too few rows to hold any out
             return cls(x, y, x, y)
         return cls(x[rows], y[rows], x[held], y[held])
 
@@ -172,14 +172,9 @@ def _fewest_edges(best: _Tried, judge: _Judge) -> _Tried:
     strength = scores(best.model, judge.x).edges
     order = sorted(best.model.live(), key=lambda edge: float(strength[edge.layer][edge.out, edge.in_]))
     for edge in order:
-        if not _spare(best.model, edge):
+        if not spare(best.model, edge):
             continue
         tried = judge.refit(cut(best.model, [edge]), steps=8)
         if judge.good_enough(tried, best.error):
             best = tried
     return best
-
-
-def _spare(model: KAN, edge: Edge) -> bool:
-    """Tell whether a sub-node keeps an edge when this one is cut."""
-    return sum((other.layer, other.out) == (edge.layer, edge.out) for other in model.live()) > 1

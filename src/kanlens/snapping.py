@@ -15,8 +15,9 @@ from kanlens.functions import LIBRARY, Function
 from kanlens.jacobian import Parameters
 from kanlens.network import KAN, Edge
 from kanlens.objective import NetworkObjective
+from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt
-from kanlens.surgery import cut, refine, straighten, with_symbols
+from kanlens.surgery import cut, refine, spare, straighten, with_symbols
 from kanlens.training import fit
 
 COMPLEXITY_NATS = 1.5
@@ -24,6 +25,12 @@ COMPLEXITY_NATS = 1.5
 
 TRIALS = 8
 """Symbols that are tried on an edge by refitting the network: the simplest plausible ones and the closest."""
+
+FEWEST_HELD = 5
+"""Rows to hold out at least; with fewer, all rows serve for fitting and judging."""
+
+WEAK = 0.05
+"""Score below which an edge may be one that only the splines needed, and cutting it is tried."""
 
 HARMLESS = 1.1
 """Held-out errors (mean squares) within this factor count as the same."""
@@ -57,7 +64,7 @@ class Task:
     def of(cls, x: Tensor, y: Tensor, library: Mapping[str, Function], precision: float) -> "Task":
         """Set up a search on float64 data that were measured or computed to a relative `precision`."""
         rows, held = split(len(x), 0.2)
-        if len(held) < 10:
+        if len(held) < FEWEST_HELD:
             rows, held = torch.arange(len(x)), torch.arange(len(x))
         floor = float(y.square().mean()) * max(8 * precision, 1e-12) ** 2
         return cls(x[rows], y[rows], x[held], y[held], library, floor + 1e-300)
@@ -66,6 +73,11 @@ class Task:
     def spread(self) -> float:
         """Return the variance of the targets, 1 for a constant."""
         return float(self.y.var(correction=0)) or 1.0
+
+    @property
+    def telling(self) -> bool:
+        """Tell whether enough rows are held out to rule out a shape by the error of its splines."""
+        return len(self.held_x) >= 30
 
     # --- fitting -------------------------------------------------------------------------
 
@@ -172,6 +184,10 @@ class Task:
 
     def _first_harmless(self, named: Named, edge: Edge) -> Named | None:
         limit = max(HARMLESS * named.held, self.floor)
+        if spare(named.model, edge) and float(scores(named.model, self.x).edges[edge.layer][edge.out, edge.in_]) < WEAK:
+            tried = self.refit(cut(named.model, [edge]), 12)
+            if tried.held <= limit:
+                return tried
         for candidate in self.ranked(named, edge):
             tried = self.refit(with_symbols(named.model, {edge: candidate}), 12)
             if (
@@ -226,8 +242,10 @@ class Task:
         present, curve = model.symbol(edge), curves(model, self.x)[edge]
         found = [match(function, curve) for function in self.library.values() if function is not present]
         likely = sorted((c for c in found if math.isfinite(c.r2)), key=lambda c: -c.r2)[:TRIALS]
-        alone = sum((e.layer, e.out) == (edge.layer, edge.out) for e in model.live()) == 1
-        return [*([] if alone else [cut(model, [edge])]), *(with_symbols(model, {edge: c}) for c in likely)]
+        return [
+            *([cut(model, [edge])] if spare(model, edge) else []),
+            *(with_symbols(model, {edge: c}) for c in likely),
+        ]
 
     # --- constants -----------------------------------------------------------------------
 

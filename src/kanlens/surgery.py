@@ -177,6 +177,11 @@ def with_symbols(model: KAN, symbols: Mapping[Edge, Candidate]) -> KAN:
     return result
 
 
+def spare(model: KAN, edge: Edge) -> bool:
+    """Tell whether a sub-node keeps an edge when this one is cut."""
+    return sum((e.layer, e.out) == (edge.layer, edge.out) for e in model.live()) > 1
+
+
 @torch.no_grad()
 def straighten(model: KAN, x: Tensor) -> KAN:
     """Return a copy in which no spline feeds a single spline: their composition goes to the first.
