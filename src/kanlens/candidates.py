@@ -183,7 +183,7 @@ def _solve(function: Function, starts: Tensor, u: Tensor, y: Tensor, weight: Ten
     c = fy / ff
     flat = ~((ff > 1e-18 * mean_f**2 + 1e-300) & torch.isfinite(fy) & torch.isfinite(ff))
     r2 = torch.where(flat, -math.inf, fy * fy / (ff * yy.clamp_min(1e-300)))
-    return torch.stack([a, b, c, mean_y - c * mean_f], 1), torch.nan_to_num(r2, nan=-math.inf)
+    return torch.stack([a, b, c, mean_y - c * mean_f], 1), torch.nan_to_num(r2, nan=-math.inf, neginf=-math.inf)
 
 
 def _polish(function: Function, fitted: Tensor, u: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
