@@ -26,8 +26,8 @@ def main() -> None:
 
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, network in {"trained": model, "pruned": small, "exact": exact}.items():
-        plot(network, x).savefig(FOLDER / f"tutorial-{name}.svg")
-    print(f"pictures: {FOLDER}/tutorial-*.svg")
+        plot(network, x).savefig(FOLDER / f"tutorial-{name}.png", dpi=150)
+    print(f"pictures: {FOLDER}/tutorial-*.png")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
     "errors",
-    "bases functions solvers data constants simplify",
+    "bases functions solvers data tables constants simplify",
     "network",
     "jacobian scores regrid candidates",
     "objective surgery",

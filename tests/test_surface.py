@@ -1,6 +1,8 @@
 """The public surface changes on purpose only, explains itself, and is light to import."""
 
+import importlib
 import inspect
+import re
 import subprocess
 import sys
 
@@ -9,17 +11,42 @@ import pytest
 import kanlens
 
 SURFACE = [
+    "Adam",
     "BSpline",
+    "Candidate",
+    "Discovery",
+    "Edge",
+    "Function",
+    "History",
+    "InputError",
     "KAN",
     "KANLayer",
+    "KanlensError",
+    "LBFGS",
+    "LIBRARY",
     "LevenbergMarquardt",
     "Sparsity",
+    "Spec",
+    "Stop",
+    "Trace",
+    "UnknownNameError",
+    "Width",
+    "__version__",
+    "cut",
+    "discover",
     "fit",
+    "fix",
     "formula",
+    "keep",
     "plot",
+    "power",
     "prune",
     "refine",
+    "regrid",
+    "scores",
     "snap",
+    "suggest",
+    "symbolise",
 ]
 
 
@@ -48,6 +75,29 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_every_public_name_is_found_by_dir() -> None:
     assert set(SURFACE) <= set(dir(kanlens))
+
+
+def test_a_type_checker_and_a_program_see_the_same_names() -> None:
+    assert kanlens.plot is importlib.import_module("kanlens.plotting").plot
+    assert set(kanlens._LAZY) <= set(kanlens.__all__)
+
+
+@pytest.mark.parametrize("name", ["regrid", "scores"])
+def test_a_function_is_not_hidden_by_the_module_of_its_name(name: str) -> None:
+    module = importlib.import_module(f"kanlens.{name}")  # this import binds the module to the package's attribute
+    assert inspect.isfunction(getattr(kanlens, name))
+    assert getattr(kanlens, name) is getattr(module, name)
+
+
+@pytest.mark.parametrize("first", ["kanlens.regrid", "kanlens.scores", "kanlens.plotting", "kanlens.search"])
+def test_a_module_imported_first_hides_no_function(first: str) -> None:
+    code = f"import {first}, kanlens; print(callable(kanlens.regrid), callable(kanlens.scores), callable(kanlens.plot))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["True"] * 3
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert re.fullmatch(r"\d+(\.\w+)*(\+\w+)?", kanlens.__version__)
 
 
 def test_importing_kanlens_loads_nothing_heavy_besides_torch() -> None:

@@ -334,6 +334,7 @@ def _by_complexity(candidate: Candidate) -> tuple[int, float]:
     return candidate.complexity, -candidate.r2
 
 
+@torch.no_grad()
 def _unfold(model: KAN, x: Tensor) -> KAN:
     """Return a network in which `|u|` and `relu(u)` of a `u` that keeps its sign on the data are `u` or 0."""
     nodes, plain = model.trace(x).nodes, {}
