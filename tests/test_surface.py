@@ -77,7 +77,7 @@ def test_every_public_name_is_found_by_dir() -> None:
     assert set(SURFACE) <= set(dir(kanlens))
 
 
-def test_a_type_checker_and_a_program_see_the_same_names() -> None:
+def test_what_is_loaded_on_use_is_what_its_module_holds() -> None:
     assert kanlens.plot is importlib.import_module("kanlens.plotting").plot
     assert set(kanlens._LAZY) <= set(kanlens.__all__)
 
