@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 LARGEST = 60
 """Operations up to which rewriting is tried; larger expressions would take too long."""
 
+LARGEST_SEARCH = 30
+"""Operations up to which sympy's own search for the simplest form is tried; with 40 it may take minutes."""
+
 
 def simplest(expression: "Expr") -> "Expr":
     """Return the shortest of the expression's equal forms.
@@ -48,8 +51,15 @@ def _rewrites() -> "Iterator[Callable[[Expr], Expr]]":
     yield sympy.expand
     yield lambda e: sympy.powsimp(sympy.expand_log(e))
     yield lambda e: sympy.factor(e) if e.is_polynomial() or e.is_rational_function() else e
-    yield sympy.simplify
-    yield lambda e: sympy.simplify(sympy.expand(e))
+    yield _simplify
+    yield lambda e: _simplify(sympy.expand(e))
+
+
+def _simplify(expression: "Expr") -> "Expr":
+    """Return what sympy's search finds, on expressions for which it ends in a second or so."""
+    import sympy
+
+    return sympy.simplify(expression) if sympy.count_ops(expression) <= LARGEST_SEARCH else expression
 
 
 def _length(expression: "Expr") -> tuple[int, int]:
@@ -67,8 +77,8 @@ def equal(one: "Expr", other: "Expr", points: int = 12) -> bool:
     f, g = (sympy.lambdify(symbols, e, "mpmath") for e in (one, other))
     compared = 0
     for scale in (1.0, 0.3, 3.0):
-        for _ in range(points):
-            at = [scale * generator.uniform(-1 if k % 3 else 0, 1) for k in range(len(symbols))]
+        for point in range(points):  # half of them positive, where logarithms and roots are real
+            at = [scale * generator.uniform(-(point % 2), 1) for _ in symbols]
             left, right = _value(f, at), _value(g, at)
             if left is None or right is None:
                 continue
