@@ -134,7 +134,7 @@ def match(function: Function, curve: Curve) -> Candidate:
     a, b, c, d = fitted[int(r2.argmax())].tolist()
     affine = (a / float(half), b - a * float(centre) / float(half), c, d)
     if "a" in function.absorbed or "b" in function.absorbed:
-        affine = _absorb(function, affine)
+        affine = absorb(function, affine)
     return Candidate(function, affine, float(r2.max()))
 
 
@@ -221,7 +221,7 @@ def _gauss_newton(function: Function, fitted: Tensor, u: Tensor, y: Tensor, weig
     return move[..., 0]
 
 
-def _absorb(function: Function, affine: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def absorb(function: Function, affine: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     """Bring the absorbed ones of `a, b` to 1 (or -1 where the sign matters) and 0, by `c` and `d`."""
     a, b, c, d = affine
     scale, shift = 1.0, b

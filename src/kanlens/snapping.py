@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kanlens.candidates import Candidate, curves, match
+from kanlens.candidates import Candidate, absorb, curves, match
 from kanlens.constants import nearby
 from kanlens.data import split
 from kanlens.functions import LIBRARY, Function
 from kanlens.jacobian import Parameters
-from kanlens.network import KAN, Edge
+from kanlens.network import KAN, Edge, SymbolicEdges
 from kanlens.objective import NetworkObjective
 from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt
@@ -251,7 +251,7 @@ class Task:
 
     def recognise(self, named: Named) -> KAN:
         """Set constants to exact values one by one, each with a refit of the others."""
-        named = self.refit(_unfold(named.model, self.x), 60)
+        named = self.refit(_gather(_unfold(named.model, self.x)), 60)
         for slot in _slots(named.model):
             named = self._try(named, slot, [_neutral(named.model, slot)])
         for slot in _slots(named.model):
@@ -332,6 +332,40 @@ def _neutral(model: KAN, slot: Slot) -> float:
 
 def _by_complexity(candidate: Candidate) -> tuple[int, float]:
     return candidate.complexity, -candidate.r2
+
+
+@torch.no_grad()
+def _gather(model: KAN) -> KAN:
+    """Return the same network with one shift for each node, where several edges share it.
+
+    The sum of the shifts `d` that arrive at a hidden node goes to the shift `b` of the edges that
+    leave it. Trying `d = 0` with a refit instead was rejected: below a root or a logarithm the
+    first step would leave the domain.
+    """
+    result = copy.deepcopy(model)
+    for number, (symbols, width) in enumerate(zip(result.symbols, result.spec.widths[1:], strict=True)):
+        for subnode in range(width.subnodes):
+            arriving = [e for e, out in enumerate(symbols.out) if out == subnode]
+            shift = float(symbols.affine[arriving, 3].sum())
+            symbols.affine[arriving, 3] = 0
+            symbols.fixed[arriving, 3] = True
+            if number + 1 < result.depth and subnode < width.sums:
+                _shift_inputs(result.symbols[number + 1], subnode, shift)
+            else:
+                symbols.affine[arriving[:1], 3] = shift
+                symbols.fixed[arriving[:1], 3] = False
+    return result
+
+
+def _shift_inputs(symbols: SymbolicEdges, node: int, shift: float) -> None:
+    """Add a shift to the argument of the edges that leave a node."""
+    for edge, (function, in_) in enumerate(zip(symbols.functions, symbols.in_, strict=True)):
+        if in_ == node:
+            a, b, c, d = symbols.affine[edge].tolist()
+            moved = a, b + a * shift, c, d
+            absorbs = "b" in function.absorbed
+            symbols.affine[edge] = symbols.affine.new_tensor(absorb(function, moved) if absorbs else moved)
+            symbols.fixed[edge, 1] = absorbs
 
 
 @torch.no_grad()
