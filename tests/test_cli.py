@@ -2,12 +2,34 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import sympy
+import torch
 
-from kanlens.cli import run
+import kanlens
+from kanlens import KAN
+from kanlens.cli import HELD_FROM, _latex, _source, main, run
+from kanlens.symbolic import task_for
 
 PLANETS = Path(__file__).parents[1] / "examples" / "planets.csv"
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "data.csv"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def loaded(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("found", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_keplers_third_law_is_found_without_the_distractors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,19 +47,15 @@ def test_keplers_third_law_is_found_without_the_distractors(tmp_path: Path, caps
         "diagram.png",
         "diagram.svg",
     }
-    spec = importlib.util.spec_from_file_location("found", tmp_path / "formula.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert module.period(4.0, 0.0, 1.0) == pytest.approx(8.0, rel=1e-3)
+    assert (tmp_path / "formula.txt").read_text().startswith("period = ")
+    assert r"\mathrm{semi\_major\_axis}^{\frac{3}{2}}" in (tmp_path / "formula.tex").read_text()
+    assert loaded(tmp_path / "formula.py").period(4.0) == pytest.approx(8.0, rel=1e-3)
 
 
 def test_text_columns_and_odd_names_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [f"r{k},{k / 10},{2 * k / 10 + 1}" for k in range(1, 60)]
-    path = tmp_path / "line.csv"
-    path.write_text("\n".join(["who,length (m),y", *rows]))
-    assert run(["fit", str(path), "--target", "y", "--functions", "x,x^2"]) == 0
+    path = written(tmp_path, "\n".join(["who,length (m),y", *rows]))
+    assert run(["fit", path, "--target", "y", "--functions", "x,x^2"]) == 0
     out, err = capsys.readouterr()
     assert "y = 2*length_m + 1" in out
     assert "exact" in out
@@ -52,13 +70,144 @@ def test_text_columns_and_odd_names_are_told(tmp_path: Path, capsys: pytest.Capt
         (["fit", str(PLANETS), "--target", "colour"], "expected a column of the table, got 'colour'"),
         (["fit", str(PLANETS), "--target", "name"], "got text in column 'name'"),
         (["fit", str(PLANETS), "--target", "period", "--functions", "sinus"], "expected the name of a function"),
+        (["fit", str(PLANETS), "--target", "period", "--functions", ","], "expected at least one function name"),
         (["fit", str(PLANETS), "--target", "period", "--drop", "colour"], "got 'colour'"),
+        (["fit", str(PLANETS), "--target", "period", "--out", str(PLANETS)], "expected a folder, got the file"),
+        (["fit", str(PLANETS), "--target", "period", "--seed", "one"], "--seed"),
+        (["fit", str(PLANETS), "--target", "period", "--colour", "red"], "--colour"),
+        (["fit", str(PLANETS)], "--target"),
+        (["fit"], "FILE"),
+        (["guess"], 'Unknown command "guess"'),
     ],
 )
 def test_wrong_calls_get_one_line_and_exit_code_2(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
+    out, err = capsys.readouterr()
+    last = err.splitlines()[-1]
+    assert not out
     assert last.startswith("kanlens: ")
     assert message in last
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,y\n1,2\n,3\n", "line 3, column 'x'"),
+        ("x,y\n1,NaN\n2,3\n", "line 2, column 'y'"),
+        ("x,x,y\n1,2,3\n", "a different name for each column"),
+        ("x,y\n", "at least one row"),
+        ("y\n1\n2\n", "a column of numbers beside the target"),
+    ],
+)
+def test_tables_that_cannot_be_meant_get_exit_code_2(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["fit", written(tmp_path, text), "--target", "y"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_semicolons_a_byte_order_mark_and_dropped_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{k / 10};{(k * 7) % 5};{k**2 / 100}" for k in range(1, 60)]
+    path = written(tmp_path, "\n".join(["\ufeffside;colour;area", *rows]))
+    assert run(["fit", path, "--target", "area", "--functions", "x, x^2", "--drop", " colour"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == "area = side**2"
+    assert "colour" not in out
+    assert "59 rows; inputs: side" in err
+
+
+def test_columns_of_the_same_symbol_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{k / 10},{(k * 7) % 11},{k / 5},{(k * 3) % 13}" for k in range(1, 60)]
+    path = written(tmp_path, "\n".join(["a b,a_b,a-b,pi", *rows]))
+    assert run(["fit", path, "--target", "a-b", "--functions", "x"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == "a_b__ = 2*a_b"
+    assert "not needed: a_b_, pi_" in out
+    for told in ("'a b' is a_b in", "'a_b' is a_b_ in", "'a-b' is a_b__ in", "'pi' is pi_ in"):
+        assert told in err
+
+
+def test_a_small_table_is_said_to_be_unchecked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{k / 10},{k / 5}" for k in range(1, 9)]
+    assert run(["fit", written(tmp_path, "\n".join(["x,y", *rows])), "--target", "y", "--functions", "x"]) == 0
+    out, err = capsys.readouterr()
+    assert "none is held out" in err
+    assert "on the rows that it was fitted to" in out
+    assert "held out" not in out
+
+
+@pytest.mark.parametrize("rows", [HELD_FROM - 1, HELD_FROM])
+def test_the_search_holds_rows_out_from_where_the_command_says(rows: int) -> None:
+    x = torch.linspace(0, 1, rows, dtype=torch.float64)[:, None]
+    task = task_for(KAN([1, 1]), x, x, ["x"])
+    assert (len(task.x) < rows) == (rows >= HELD_FROM)
+
+
+@pytest.mark.parametrize(
+    ("expression", "imports"),
+    [
+        ("Max(0, x - 1) + sign(y)", ["functools", "numpy"]),
+        ("besselj(0, x) + erf(y)", ["scipy.special"]),
+        ("pi*exp(x) + E*sqrt(2)*y**(1/3)", ["numpy"]),
+        ("x**(3/2)/y**2", []),
+        ("7/2", []),
+    ],
+)
+def test_the_written_function_computes_the_formula(expression: str, imports: list[str], tmp_path: Path) -> None:
+    expected = sympy.sympify(expression)
+    symbols = sorted(expected.free_symbols, key=str)
+    path = tmp_path / "formula.py"
+    path.write_text(_source("f", [str(symbol) for symbol in symbols], expected))
+    assert [line for line in path.read_text().splitlines() if line.startswith("import")] == [
+        f"import {name}" for name in imports
+    ]
+    points = np.array([0.5, 1.5, 2.5])
+    values = loaded(path).f(*[points] * len(symbols))
+    wanted = [float(expected.subs(dict.fromkeys(symbols, point))) for point in points]
+    np.testing.assert_allclose(np.broadcast_to(values, 3), wanted, rtol=1e-12)
+
+
+def test_latex_writes_words_upright_and_letters_as_letters() -> None:
+    x, axis, theta = sympy.symbols("x_1 semi_major_axis theta")
+    assert _latex("period", x * axis + theta) == r"\mathrm{period} = \mathrm{semi\_major\_axis} x_{1} + \theta"
+
+
+def test_the_version_and_the_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == kanlens.__version__
+    assert run(["fit", "--help"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("FILE", "--target", "--out", "--functions", "--drop", "--seed"):
+        assert word in printed
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "kanlens: interrupted"),
+        (PermissionError(13, "Permission denied", "results"), 1, "kanlens: Permission denied: results"),
+        (OSError("the disk is full"), 1, "kanlens: the disk is full"),
+    ],
+)
+def test_an_interruption_and_a_failure_have_their_own_exit_codes(
+    error: BaseException,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("kanlens.cli.discover", fail)
+    assert run(["fit", str(PLANETS), "--target", "period"]) == code
+    assert capsys.readouterr().err.splitlines()[-1] == message
+
+
+def test_the_entry_point_reads_the_command_line_and_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["kanlens", "fit", "nowhere.csv", "--target", "y"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2

@@ -1,12 +1,15 @@
 """The command `kanlens`: from a CSV file to a formula, without code."""
 
+import importlib.metadata
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
-from kanlens.errors import KanlensError
+from kanlens.errors import InputError, KanlensError
 from kanlens.search import Discovery, discover
 from kanlens.symbolic import formula
 from kanlens.tables import Table, read_csv, symbol_name
@@ -15,51 +18,90 @@ if TYPE_CHECKING:
     from sympy import Expr
     from torch import Tensor
 
-app = App(name="kanlens", help="Kolmogorov-Arnold networks: from a table to a law.")
+HELD_FROM = 23
+"""Rows from which the search holds some of them out; with fewer it judges by the rows that it fits."""
+
+RESERVED = frozenset({"E", "pi", "numpy", "scipy", "functools"})
+"""Words that mean something else in a formula or in the module that is written."""
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("kanlens")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        return "0+unknown"
+
+
+app = App(
+    name="kanlens",
+    help="From a table of numbers to a formula, by Kolmogorov-Arnold networks.",
+    version=_version,
+    suppress_keyboard_interrupt=False,  # `run` gives the exit code
+)
 
 
 @app.command
 def fit(
     file: Path,
+    /,
     *,
     target: str,
     out: Path | None = None,
-    functions: Annotated[str | None, Parameter(help="names such as x,x^2,sin,exp; all by default")] = None,
-    drop: Annotated[str, Parameter(help="columns to leave out, separated by commas")] = "",
+    functions: Annotated[str | None, Parameter(show_default=False)] = None,
+    drop: Annotated[str, Parameter(show_default=False)] = "",
     seed: int = 0,
 ) -> None:
     """Find a formula for one column of a CSV file by the others.
 
+    Example: kanlens fit planets.csv --target period --out results
+
     Parameters
     ----------
     file
-        The CSV file, with a header row.
+        The CSV file, with a header row. Columns of text are left out.
     target
         The column to explain.
     out
-        A folder for the diagram (PNG and SVG) and the formula (text, LaTeX, Python).
+        A folder for the formula (text, LaTeX, Python) and the diagram (PNG, SVG).
+    functions
+        The functions to choose from, such as x,x^2,sin,exp; all by default.
+    drop
+        Columns to leave out, separated by commas.
     seed
         Seed of the search.
     """
     table = read_csv(file)
-    names, x, y = table.split(target, [name for name in drop.split(",") if name])
-    _note(table, names)
-    library = None if functions is None else functions.split(",")
-    found = discover(x, y, library=library, seed=seed, progress=sys.stderr.isatty())
-    symbols = _symbols(names)
-    expression = formula(found.model, names=symbols)
-    _say(_report(symbol_name(target), symbols, expression, found))
+    names, x, y = table.split(target, _listed(drop))
     if out is not None:
-        _write(out, symbol_name(target), symbols, expression, found, x)
-        _say(f"formula (txt, tex, py) and diagram (png, svg): {out}")
+        _make(out)
+    _note(table, names)
+    library = None if functions is None else _listed(functions)
+    found = discover(x, y, library=library, seed=seed, progress=sys.stderr.isatty())
+    *symbols, result = _symbols((*names, target))
+    expression = formula(found.model, names=symbols)
+    _say(_report(result, symbols, expression, found, len(x)))
+    if out is not None:
+        _write(out, result, symbols, expression, found, x)
+        _say(f"written: formula (txt, tex, py) and diagram (png, svg) in {out}")
 
 
-def _symbols(names: tuple[str, ...]) -> list[str]:
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _make(folder: Path) -> None:
+    """Make the folder before the search, because afterwards is late to hear that it cannot be made."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"expected a folder, got the file {folder}. Choose another --out.")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _symbols(names: Sequence[str]) -> list[str]:
     """Return names for a formula, all different, and tell which columns got another one."""
     symbols: list[str] = []
     for name in names:
         word = symbol_name(name)
-        while word in symbols:
+        while word in symbols or word in RESERVED:
             word += "_"
         symbols.append(word)
         if word != name:
@@ -67,21 +109,30 @@ def _symbols(names: tuple[str, ...]) -> list[str]:
     return symbols
 
 
-def _note(table: Table, names: tuple[str, ...]) -> None:
+def _note(table: Table, names: Sequence[str]) -> None:
+    rows = len(table.values)
     if table.text:
         _tell(f"left out, as they hold text: {', '.join(table.text)}")
-    _tell(f"{len(table.values)} rows; inputs: {', '.join(names)}")
+    _tell(f"{rows} rows; inputs: {', '.join(names)}")
+    if rows < HELD_FROM:
+        _tell(f"fewer than {HELD_FROM} rows: none is held out for a check, and a coincidence can look like a law")
 
 
-def _report(target: str, symbols: list[str], expression: "Expr", found: Discovery) -> str:
-    used = {str(symbol) for symbol in expression.free_symbols}
+def _report(target: str, symbols: Sequence[str], expression: "Expr", found: Discovery, rows: int) -> str:
+    used = _used(symbols, expression)
     unused = [symbol for symbol in symbols if symbol not in used]
-    quality = "exact to round-off" if found.exact else "held-out rows"
+    where = "rows held out" if rows >= HELD_FROM else "the rows that it was fitted to"
+    exact = ", exact to round-off" if found.exact else ""
     lines = [
         f"{target} = {_rounded(expression)}",
-        f"error: {found.rmse:.3g} (root mean square, {quality}), R2 = {found.r2:.6g}",
+        f"error: {found.rmse:.3g} (root mean square on {where}), R2 = {found.r2:.10g}{exact}",
     ]
     return "\n".join([*lines, *([f"not needed: {', '.join(unused)}"] if unused else [])])
+
+
+def _used(symbols: Sequence[str], expression: "Expr") -> list[str]:
+    present = {str(symbol) for symbol in expression.free_symbols}
+    return [symbol for symbol in symbols if symbol in present]
 
 
 def _rounded(expression: "Expr", digits: int = 6) -> "Expr":
@@ -91,32 +142,53 @@ def _rounded(expression: "Expr", digits: int = 6) -> "Expr":
     return expression.xreplace({number: sympy.Float(number, digits) for number in expression.atoms(sympy.Float)})
 
 
-def _write(folder: Path, target: str, symbols: list[str], expression: "Expr", found: Discovery, x: "Tensor") -> None:
-    """Write the formula and the diagram into a folder, which is made if need be."""
-    import sympy
-
+def _write(
+    folder: Path, target: str, symbols: Sequence[str], expression: "Expr", found: Discovery, x: "Tensor"
+) -> None:
+    """Write the formula and the diagram into a folder."""
     from kanlens.plotting import plot
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "formula.txt").write_text(f"{target} = {expression}\n", encoding="utf-8")
-    (folder / "formula.tex").write_text(f"{target} = {sympy.latex(expression)}\n", encoding="utf-8")
-    (folder / "formula.py").write_text(_source(target, symbols, expression), encoding="utf-8")
+    texts = {
+        "txt": f"{target} = {expression}\n",
+        "tex": f"{_latex(target, expression)}\n",
+        "py": _source(target, _used(symbols, expression), expression),
+    }
+    for ending, text in texts.items():
+        (folder / f"formula.{ending}").write_text(text, encoding="utf-8")
     figure = plot(found.model, x, names=symbols, outputs=[target])
     for ending in ("png", "svg"):
         figure.savefig(folder / f"diagram.{ending}", bbox_inches="tight", dpi=200)
 
 
-def _source(target: str, symbols: list[str], expression: "Expr") -> str:
-    """Return a Python module with the formula as a function."""
-    from sympy.printing.numpy import SciPyPrinter
+def _latex(target: str, expression: "Expr") -> str:
+    """Return an equation for LaTeX, in which words stand upright and keep their underscores."""
+    import sympy
 
-    printer = SciPyPrinter({"fully_qualified_modules": True})
-    code = printer.doprint(expression)
-    imports = "\n".join(f"import {module}" for module in sorted(printer.module_imports)) or "import numpy"
-    return (
-        f'"""A formula found by kanlens."""\n\n{imports}\n\n\n'
-        f'def {target}({", ".join(symbols)}):\n    """Return {target}, elementwise for arrays."""\n    return {code}\n'
-    )
+    names = {symbol: _upright(str(symbol)) for symbol in (sympy.Symbol(target), *expression.free_symbols)}
+    return f"{names[sympy.Symbol(target)]} = {sympy.latex(expression, symbol_names=names)}"
+
+
+def _upright(name: str) -> str:
+    import sympy
+
+    usual: str = sympy.latex(sympy.Symbol(name))
+    if re.fullmatch(r"[^\W\d_](_?\d+)?", name) or usual.startswith("\\"):  # x, x_1, alpha
+        return usual
+    word = name.replace("_", r"\_")
+    return rf"\mathrm{{{word}}}"
+
+
+def _source(target: str, arguments: Sequence[str], expression: "Expr") -> str:
+    """Return a Python module with the formula as a function, with scipy only for what numpy lacks."""
+    import sympy
+    from sympy.printing.numpy import NumPyPrinter, SciPyPrinter
+
+    special = expression.has(sympy.besselj, sympy.bessely, sympy.erf)
+    printer = (SciPyPrinter if special else NumPyPrinter)({"fully_qualified_modules": True})
+    body = [f'    """Return {target}, elementwise for arrays."""', f"    return {printer.doprint(expression)}"]
+    imports = [f"import {module}" for module in sorted(printer.module_imports)]
+    head = ['"""A formula that kanlens found."""', "", *imports, *([""] if imports else []), ""]
+    return "\n".join([*head, f"def {target}({', '.join(arguments)}):", *body, ""])
 
 
 def _say(text: str) -> None:
@@ -124,16 +196,22 @@ def _say(text: str) -> None:
 
 
 def _tell(text: str) -> None:
-    sys.stderr.write(f"kanlens: {text}\n")
+    sys.stderr.write(f"kanlens: {' '.join(text.split())}\n")
 
 
-def run(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 2 for wrong input, 130 when interrupted."""
+def run(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit code: 0, 1 for a failure, 2 for wrong input, 130 when interrupted."""
     try:
-        app(arguments, result_action="return_value")
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        _tell(f"{error} Try: kanlens fit --help")
+        return 2
     except KanlensError as error:
         _tell(str(error))
         return 2
+    except OSError as error:
+        _tell(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        return 1
     except KeyboardInterrupt:
         _tell("interrupted")
         return 130
@@ -142,4 +220,4 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(run())
+    sys.exit(run(sys.argv[1:]))
