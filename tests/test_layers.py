@@ -16,6 +16,7 @@ FLOORS = (
     "objective surgery",
     "training",
     "pruning snapping",
+    "rounding",
     "symbolic",
     "search pde plotting persistence",
     "estimators report",

@@ -15,6 +15,7 @@ from kanlens.candidates import Library
 from kanlens.data import Array, table
 from kanlens.network import KAN, Edge, Width
 from kanlens.pruning import prune
+from kanlens.rounding import exact_constants
 from kanlens.snapping import Named, Task
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.surgery import cut
@@ -84,7 +85,7 @@ def discover(x: Array, y: Array, *, library: Library = None, seed: int = 0, prog
     shapes = tqdm(list(_shapes(inputs, hidden=1)), disable=not progress, desc="shapes", leave=False)
     rich = _best_start(task, [inputs, 3, 1], basis, seed).model
     found = _Exploration(task, points, targets, basis, seed).explain(shapes, rich)
-    judged = task.judge(task.recognise(found))
+    judged = task.judge(exact_constants(task, found))
     spread = float(task.held_y.var(correction=0)) or 1.0
     return Discovery(judged.model, judged.held**0.5, 1 - judged.held / spread, task.exact(judged))
 
@@ -124,7 +125,7 @@ def symbolise(model: KAN, x: Array, y: Array | None = None, *, library: Library 
         basis = replace(model.spec.basis, intervals=min(model.spec.basis.intervals, 10))
         exploration = _Exploration(task, points, targets, basis, seed=0)
         named = exploration.explain(_shapes(inputs, hidden=model.depth - 1), work)
-    return task.recognise(named).to(model.dtype)
+    return exact_constants(task, named).to(model.dtype)
 
 
 def _shapes(inputs: int, hidden: int) -> Iterator[list[Any]]:

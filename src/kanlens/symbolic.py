@@ -13,6 +13,7 @@ from kanlens.data import Array, pair, precision, table
 from kanlens.errors import InputError
 from kanlens.functions import Function, lookup
 from kanlens.network import KAN, Edge
+from kanlens.rounding import exact_constants
 from kanlens.simplify import simplest
 from kanlens.snapping import Task
 from kanlens.surgery import with_symbols
@@ -95,7 +96,7 @@ def snap(model: KAN, x: Array, y: Array | None = None, *, library: Library = Non
     """
     task = task_for(model, x, y, library)
     work = copy.deepcopy(model).double()
-    return task.recognise(task.name_strictly(work) or task.name_anyhow(work)).to(model.dtype)
+    return exact_constants(task, task.name_strictly(work) or task.name_anyhow(work)).to(model.dtype)
 
 
 def task_for(model: KAN, x: Array, y: Array | None, library: Library) -> Task:
