@@ -4,8 +4,9 @@ BIN := .venv/bin
 .PHONY: demo test check fix docs bench
 
 demo: .venv/dev  ## find the law behind real data, then walk through the tutorial
-	$(BIN)/kanlens fit examples/planets.csv --target period --out build/demo
+	$(BIN)/kanlens fit examples/planets.csv --target period --out build/demo/planets
 	$(BIN)/python examples/tutorial.py
+	@echo "pictures: build/demo/planets/diagram.png and build/demo/tutorial/*.png"
 
 test: .venv/dev  ## run the tests; ARGS="-m slow" for the long ones
 	$(BIN)/pytest -n 2 $(ARGS)

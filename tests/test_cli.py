@@ -208,6 +208,7 @@ def test_an_interruption_and_a_failure_have_their_own_exit_codes(
 
 def test_the_entry_point_reads_the_command_line_and_exits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["kanlens", "fit", "nowhere.csv", "--target", "y"])
+    monkeypatch.setattr("torch.set_num_threads", lambda _: None)
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2

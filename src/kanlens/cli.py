@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import torch
 from cyclopts import App, CycloptsError, Parameter
+from torch import Tensor
 
 from kanlens.errors import InputError, KanlensError
 from kanlens.search import Discovery, discover
@@ -16,7 +18,6 @@ from kanlens.tables import Table, read_csv, symbol_name
 
 if TYPE_CHECKING:
     from sympy import Expr
-    from torch import Tensor
 
 HELD_FROM = 23
 """Rows from which the search holds some of them out; with fewer it judges by the rows that it fits."""
@@ -142,9 +143,7 @@ def _rounded(expression: "Expr", digits: int = 6) -> "Expr":
     return expression.xreplace({number: sympy.Float(number, digits) for number in expression.atoms(sympy.Float)})
 
 
-def _write(
-    folder: Path, target: str, symbols: Sequence[str], expression: "Expr", found: Discovery, x: "Tensor"
-) -> None:
+def _write(folder: Path, target: str, symbols: Sequence[str], expression: "Expr", found: Discovery, x: Tensor) -> None:
     """Write the formula and the diagram into a folder."""
     from kanlens.plotting import plot
 
@@ -220,4 +219,5 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line."""
+    torch.set_num_threads(1)  # on matrices of this size threads wait for each other, much longer on a busy machine
     sys.exit(run(sys.argv[1:]))
