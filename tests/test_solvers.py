@@ -81,7 +81,7 @@ def test_every_solver_comes_down(solver: Solver) -> None:
     assert solver.minimise(objective, START).value < 0.25 * objective.value(START)
 
 
-@pytest.mark.parametrize("function", [rosenbrock, jagged])
+@pytest.mark.parametrize("function", [rosenbrock, jagged, torch.atan], ids=["rosenbrock", "jagged", "atan"])
 @every
 @given(x=st.floats(-3, 3), y=st.floats(-3, 3), steps=st.integers(1, 8))
 def test_the_result_is_never_worse_than_the_start(
