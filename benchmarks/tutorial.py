@@ -10,6 +10,8 @@ import sympy
 import torch
 from torch import Tensor
 
+from kanlens import KanlensError
+
 mpl.use("Agg")
 
 TUTORIAL_LIBRARY = ["x", "x^2", "x^3", "x^4", "exp", "log", "sqrt", "tanh", "sin", "abs"]
@@ -84,7 +86,10 @@ def run(
     model.train(dataset, opt="LBFGS", steps=50)
     model.plot()
     _name(model, problem, manual)
-    found = model.symbolic_formula()[0][0]
+    try:
+        found = model.symbolic_formula()[0][0]
+    except KanlensError:  # edges are left that the three fixed by hand are not
+        found = sympy.nan
     seconds = time.perf_counter() - started
     truth = problem.truth()
     return Run(str(found), is_same(found, truth), shape_of(found) == shape_of(truth), seconds)

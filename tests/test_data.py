@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kanlens.data import pair, precision, split, table
+from kanlens.data import pair, precision, split, split_inside, table
 from kanlens.errors import InputError
 
 PLAIN = np.arange(6.0).reshape(3, 2)
@@ -91,3 +91,13 @@ def test_precision_is_that_of_the_numbers() -> None:
     double = np.finfo(float).eps
     assert precision(torch.zeros(1)) == precision(np.zeros(1, np.float32)) == np.finfo(np.float32).eps
     assert precision(np.zeros(1)) == precision(np.zeros(1, int)) == precision(np.zeros(1, np.longdouble)) == double
+
+
+def test_rows_at_the_border_are_for_training() -> None:
+    x = torch.rand(300, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    rows, held = split_inside(x, 0.5)
+    assert sorted([*rows.tolist(), *held.tolist()]) == list(range(300))
+    assert bool((x[held] > x[rows].amin(0)).all())
+    assert bool((x[held] < x[rows].amax(0)).all())
+    assert len(held) >= 150 - 6
+    assert [part.tolist() for part in split_inside(x[:50], 0.2)] == [part.tolist() for part in split(50, 0.2)]

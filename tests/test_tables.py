@@ -25,8 +25,8 @@ def test_numbers_and_names_come_back(tmp_path: Path, delimiter: str) -> None:
 
 
 def test_a_target_is_split_off_and_columns_are_left_out(tmp_path: Path) -> None:
-    table = read_csv(written(tmp_path, "a,b,c\n1,2,3\n4,5,6\n"))
-    names, x, y = table.split("b", ["c"])
+    table = read_csv(written(tmp_path, "a,b,c\n1,2,3\n4,5,\n"), leave_out=["c"])  # what is left out may have gaps
+    names, x, y = table.split("b")
     assert names == ("a",)
     assert x.tolist() == [[1], [4]]
     assert y.tolist() == [[2], [5]]
@@ -42,6 +42,9 @@ def test_a_target_is_split_off_and_columns_are_left_out(tmp_path: Path) -> None:
         ("a,b\n1,2\n3,\n", "line 3, column 'b'"),
         ("a,b\n1,NaN\n3,1\n", "line 2, column 'b'"),
         ("a,b\n1,inf\n3,1\n", "line 2, column 'b'"),
+        ("a,b\n1,-nan\n3,1\n", "line 2, column 'b'"),
+        ("a,b\n1,2\n\n\n3,\n", "line 5, column 'b'"),
+        ("a,b\n1,x\n3,1\n", "got 'x'. Fill it, or drop the row or the column"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -51,13 +54,40 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, message: str) -
 
 def test_wrong_columns_are_named(tmp_path: Path) -> None:
     table = read_csv(written(tmp_path, "who,a,b\nx,1,2\ny,3,4\n"))
-    for target, message in (("c", "It has: a, b"), ("who", "got text")):
+    for target, message in (("c", "It has: a, b, who"), ("who", "got text")):
         with pytest.raises(InputError, match=message):
             table.split(target)
     with pytest.raises(InputError, match="beside the target"):
-        table.split("a", ["b"])
+        read_csv(written(tmp_path, "who,a\nx,1\n")).split("a")
+    with pytest.raises(InputError, match=r"got 'c'\. It has: who, a, b"):
+        read_csv(written(tmp_path, "who,a,b\nx,1,2\n"), leave_out=["c"])
 
 
-@pytest.mark.parametrize("name", ["semi-major axis (AU)", "2nd", "lambda", "\u03b1", "%", "a b"])
+def test_decimal_commas_are_read_where_commas_do_not_delimit(tmp_path: Path) -> None:
+    table = read_csv(written(tmp_path, "place, country;a;b\nRome, Italy;1,5;-2,5e3\nOslo;,5;4\n"))
+    assert table.values.tolist() == [[1.5, -2500], [0.5, 4]]
+    assert table.text == ("place, country",)
+
+
+def test_cells_may_hold_lines_and_lines_may_be_blank(tmp_path: Path) -> None:
+    table = read_csv(written(tmp_path, '\n"a, b",who\n\n1,"one\nand more"\n2,two\n'))
+    assert table.names == ("a, b",)
+    assert table.values.tolist() == [[1], [2]]
+
+
+def test_what_is_no_text_in_a_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("gr\u00f6\u00dfe,y\n1,2\n".encode("latin-1"))
+    with pytest.raises(InputError, match="expected text in UTF-8, got other bytes in latin"):
+        read_csv(path)
+    with pytest.raises(InputError, match="is not a file"):
+        read_csv(tmp_path)
+    with pytest.raises(InputError, match="does not exist"):
+        read_csv(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    "name", ["semi-major axis (AU)", "2nd", "lambda", "\u03b1", "%", "a b", "x\u00b2", "_", "None"]
+)
 def test_symbols_are_identifiers(name: str) -> None:
     assert symbol_name(name).isidentifier()

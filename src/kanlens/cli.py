@@ -71,8 +71,8 @@ def fit(
     seed
         Seed of the search.
     """
-    table = read_csv(file)
-    names, x, y = table.split(target, _listed(drop))
+    table = read_csv(file, leave_out=_listed(drop))
+    names, x, y = table.split(target)
     if out is not None:
         _make(out)
     _note(table, names)

@@ -80,3 +80,21 @@ def split(rows: int, share: float, seed: int = 0) -> tuple[Tensor, Tensor]:
         raise InputError(f"expected a validation share in [0, 1) that leaves rows to train on, got {share}.")
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
     return order[held:].sort().values, order[:held].sort().values
+
+
+ENOUGH = 100
+"""Rows from which there are enough to keep those at the border for training."""
+
+
+def split_inside(x: Tensor, share: float, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return the indices of training and held-out rows of a table, none of the latter at its border.
+
+    A row with the smallest or largest value of a column would measure extrapolation, which says
+    more about the row than about the fit. In tables of fewer than 100 rows none can be spared.
+    """
+    rows, held = split(len(x), share, seed)
+    if len(x) < ENOUGH:
+        return rows, held
+    border = torch.cat([x.argmin(0), x.argmax(0)]).cpu()
+    outside = torch.isin(held, border)
+    return torch.cat([rows, held[outside]]).sort().values, held[~outside]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kanlens.data import Array, pair, split, table
+from kanlens.data import Array, pair, split_inside, table
 from kanlens.network import KAN
 from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt
@@ -87,7 +87,7 @@ class _Judge:
 
     @classmethod
     def of(cls, x: Tensor, y: Tensor) -> "_Judge":
-        rows, held = split(len(x), 0.2)
+        rows, held = split_inside(torch.cat([x, y], 1), 0.2)
         if len(held) < 5:  # too few rows to hold any out
             return cls(x, y, x, y)
         return cls(x[rows], y[rows], x[held], y[held])
@@ -150,12 +150,12 @@ def _fresh(model: KAN, count: int) -> Iterator[KAN]:
 
 
 def _sharpen(tried: _Tried, judge: _Judge, wanted: float) -> _Tried:
-    """Refine the grids twice, as long as that is what keeps the network from the wanted error.
+    """Refine the grids up to three times, as long as that is what keeps the network from the wanted error.
 
     A network with too few nodes gains little from finer grids; the right one gains a factor of
     two to the power of degree plus one each time.
     """
-    for _ in range(2):
+    for _ in range(3):
         if judge.good_enough(tried, wanted) or tried.error > 100 * wanted + 0.1:
             break
         intervals = 2 * tried.model.spec.basis.intervals

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from kanlens.bases import BSpline
 from kanlens.network import KAN, KANLayer, multiply
 
 
@@ -45,6 +46,9 @@ def regrid(model: KAN, x: Tensor, *, uniformity: float = 1.0, intervals: int | N
         result.spec = replace(result.spec, basis=replace(result.spec.basis, intervals=intervals))
     return result
 
+
+MARGIN = 0.005
+"""Share of the data's range by which grids reach beyond it; between the data of a sample there are such gaps."""
 
 FAR = 8.0
 """A range that reaches so many half-widths from a grid's centre is foreign to it."""
@@ -87,9 +91,15 @@ def stretch(model: KAN, x: Tensor, y: Tensor) -> KAN:
     return result
 
 
+def _reaching(basis: BSpline, nodes: Tensor) -> Tensor:
+    """Return uniform grids that reach a little beyond the data, where new data may fall."""
+    low, high = nodes.amin(0), nodes.amax(0)
+    return basis.grid(low - MARGIN * (high - low), high + MARGIN * (high - low))
+
+
 def _move(layer: KANLayer, nodes: Tensor, uniformity: float, intervals: int | None) -> None:
     basis = layer.basis if intervals is None else replace(layer.basis, intervals=intervals)
-    grid = basis.grid(nodes.amin(0), nodes.amax(0)) if uniformity == 1 else basis.adapted(nodes, uniformity)
+    grid = _reaching(basis, nodes) if uniformity == 1 else basis.adapted(nodes, uniformity)
     inner = basis.inner(grid)
     steps = torch.linspace(0, 1, 4 * basis.size, dtype=grid.dtype, device=grid.device)[:, None]
     spread = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * steps

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kanlens.candidates import Candidate, curves, match
-from kanlens.data import split
+from kanlens.data import split_inside
 from kanlens.functions import LIBRARY, Function
 from kanlens.jacobian import Parameters
 from kanlens.network import KAN, Edge
@@ -62,7 +62,7 @@ class Task:
     @classmethod
     def of(cls, x: Tensor, y: Tensor, library: Mapping[str, Function], precision: float) -> "Task":
         """Set up a search on float64 data that were measured or computed to a relative `precision`."""
-        rows, held = split(len(x), 0.2)
+        rows, held = split_inside(torch.cat([x, y], 1), 0.2)
         if len(held) < FEWEST_HELD:
             rows, held = torch.arange(len(x)), torch.arange(len(x))
         floor = float(y.square().mean()) * max(8 * precision, 1e-12) ** 2
