@@ -153,7 +153,7 @@ class KAN(nn.Module):
         """Move the grids to where inputs are; `grid_eps` of 1 makes them uniform, 0 follows quantiles."""
         uniformity = max(self.design.grid_eps, FINEST_UNIFORMITY)
         core = copy.deepcopy(self.core).double()
-        self.core = regrid(core, points(core, Seen(x)), uniformity=uniformity).to(self.core.dtype)
+        self.core = regrid(core, points(core, Seen(x)), uniformity=uniformity, margin=0.0).to(self.core.dtype)
 
     update_grid = update_grid_from_samples
 

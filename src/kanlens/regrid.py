@@ -10,8 +10,14 @@ from kanlens.bases import BSpline
 from kanlens.network import KAN, KANLayer, multiply
 
 
+MARGIN = 0.005
+"""Share of the data's range by which grids reach beyond it; between the data of a sample there are such gaps."""
+
+
 @torch.no_grad()
-def regrid(model: KAN, x: Tensor, *, uniformity: float = 1.0, intervals: int | None = None) -> KAN:
+def regrid(
+    model: KAN, x: Tensor, *, uniformity: float = 1.0, intervals: int | None = None, margin: float = MARGIN
+) -> KAN:
     """Return a copy whose grids span the data's range at every layer, with the same curves.
 
     The layers are done from the inputs on, each with the node values that the new layers before
@@ -28,6 +34,8 @@ def regrid(model: KAN, x: Tensor, *, uniformity: float = 1.0, intervals: int | N
         1 for uniform grids, towards 0 for grids that follow the data's quantiles.
     intervals : int, optional
         Number of intervals of the new grids, by default as before.
+    margin : float
+        Share of the data's range by which uniform grids reach beyond it.
 
     Examples
     --------
@@ -40,15 +48,12 @@ def regrid(model: KAN, x: Tensor, *, uniformity: float = 1.0, intervals: int | N
     result = copy.deepcopy(model)
     nodes = x
     for layer, symbols, width in result.parts():
-        _move(layer, nodes, uniformity, intervals)
+        _move(layer, nodes, uniformity, intervals, margin)
         nodes = multiply(layer(nodes) + symbols(nodes), width)
     if intervals is not None:
         result.spec = replace(result.spec, basis=replace(result.spec.basis, intervals=intervals))
     return result
 
-
-MARGIN = 0.005
-"""Share of the data's range by which grids reach beyond it; between the data of a sample there are such gaps."""
 
 FAR = 8.0
 """A range that reaches so many half-widths from a grid's centre is foreign to it."""
@@ -91,15 +96,15 @@ def stretch(model: KAN, x: Tensor, y: Tensor) -> KAN:
     return result
 
 
-def _reaching(basis: BSpline, nodes: Tensor) -> Tensor:
+def _reaching(basis: BSpline, nodes: Tensor, margin: float) -> Tensor:
     """Return uniform grids that reach a little beyond the data, where new data may fall."""
     low, high = nodes.amin(0), nodes.amax(0)
-    return basis.grid(low - MARGIN * (high - low), high + MARGIN * (high - low))
+    return basis.grid(low - margin * (high - low), high + margin * (high - low))
 
 
-def _move(layer: KANLayer, nodes: Tensor, uniformity: float, intervals: int | None) -> None:
+def _move(layer: KANLayer, nodes: Tensor, uniformity: float, intervals: int | None, margin: float) -> None:
     basis = layer.basis if intervals is None else replace(layer.basis, intervals=intervals)
-    grid = _reaching(basis, nodes) if uniformity == 1 else basis.adapted(nodes, uniformity)
+    grid = _reaching(basis, nodes, margin) if uniformity == 1 else basis.adapted(nodes, uniformity)
     inner = basis.inner(grid)
     steps = torch.linspace(0, 1, 4 * basis.size, dtype=grid.dtype, device=grid.device)[:, None]
     spread = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * steps
