@@ -9,7 +9,6 @@ from torch import Tensor
 from kanlens.bases import BSpline
 from kanlens.network import KAN, KANLayer, multiply
 
-
 MARGIN = 0.005
 """Share of the data's range by which grids reach beyond it; between the data of a sample there are such gaps."""
 
