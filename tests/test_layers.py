@@ -10,6 +10,7 @@ SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
     "errors",
+    "quadratic",
     "bases functions solvers data tables constants simplify",
     "network",
     "jacobian scores regrid candidates",

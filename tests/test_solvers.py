@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Quadratic, Solver, Stop
+from kanlens.quadratic import NormalEquations, Quadratic
+from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Solver, Stop
 
 SOLVERS = [LevenbergMarquardt(), LBFGS(), Adam(steps=200)]
 every = pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
@@ -40,7 +41,7 @@ class Squares:
         with torch.enable_grad():
             jacobian = torch.autograd.functional.jacobian(self.residuals, theta)
         residual = self.residuals(theta)
-        return Quadratic(float(residual @ residual), 2 * jacobian.T @ residual, 2 * jacobian.T @ jacobian)
+        return NormalEquations(float(residual @ residual), 2 * jacobian.T @ residual, 2 * jacobian.T @ jacobian)
 
 
 def rosenbrock(theta: Tensor) -> Tensor:

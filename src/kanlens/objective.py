@@ -1,5 +1,6 @@
 """What a fit minimises: the error of a network on data, plus a pull towards few edges."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,8 +9,8 @@ from torch import Tensor
 
 from kanlens.jacobian import Parameters, linearise
 from kanlens.network import KAN, RESIDUALS, KANLayer, Trace
+from kanlens.quadratic import NormalEquations, Quadratic, Rows
 from kanlens.scores import attribute, deviation
-from kanlens.solvers import Quadratic
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -101,18 +102,16 @@ class NetworkObjective:
         """Return the Gauss-Newton model, with the penalty's curvature by reweighting."""
         self.parameters.set(theta)
         outputs, jacobian = linearise(self.parameters, self.x)
-        rows, residual = jacobian.flatten(0, 1), (outputs - self.y).flatten()
-        scale = 2 / (residual.numel() * self.unit)
-        value = scale / 2 * float(residual @ residual)
-        gradient, hessian = scale * (rows.T @ residual), scale * (rows.T @ rows)
-        if self.penalty is not None:
-            with torch.enable_grad():
-                trace, activity = self._activity()
-                pull = self._pull(self.penalty, activity)
-                gradient = gradient + self.parameters.gradient(pull)
-            value = value + float(pull.detach())
-            hessian = hessian + self._curvature(self.penalty, trace, activity)
-        return Quadratic(value, gradient, hessian)
+        scale = 1 / math.sqrt(self.y.numel() * self.unit)
+        rows = Rows(jacobian.flatten(0, 1).mul_(scale), (outputs - self.y).flatten() * scale)
+        if self.penalty is None:
+            return rows
+        with torch.enable_grad():
+            trace, activity = self._activity()
+            pull = self._pull(self.penalty, activity)
+            gradient = rows.gradient + self.parameters.gradient(pull)
+        hessian = rows.hessian + self._curvature(self.penalty, trace, activity)
+        return NormalEquations(rows.value + float(pull.detach()), gradient, hessian)
 
     def _error(self, outputs: Tensor) -> Tensor:
         if self.loss is not None:

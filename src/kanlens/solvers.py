@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from kanlens.quadratic import Quadratic
+
 
 class Stop(Enum):
     """Say why a method stopped; the values are sentences for people."""
@@ -23,14 +25,6 @@ class Stop(Enum):
     PATIENCE = "The validation error has stopped falling."
     CALLBACK = "A callback asked to stop."
     INTERRUPTED = "It was interrupted; the best result so far is kept."
-
-
-class Quadratic(NamedTuple):
-    """Model an objective around a point: its value, gradient `(p,)` and Gauss-Newton Hessian `(p, p)`."""
-
-    value: float
-    gradient: Tensor
-    hessian: Tensor
 
 
 class Objective(Protocol):
@@ -133,24 +127,17 @@ def _damped_step(
     The first trial is linearised at once: most are accepted, and asking for the value first would
     be a forward pass for nothing. After a refusal the value comes first, because it is cheaper.
     """
-    diagonal = model.hessian.diagonal()
-    # low enough that a parameter of large units does not freeze the others
-    scale = diagonal.clamp_min(1e-30 * float(diagonal.amax()) + torch.finfo(diagonal.dtype).tiny)
     growth = 2.0
     while damping < 1e12:
-        factor, failed = torch.linalg.cholesky_ex(model.hessian + torch.diag(damping * scale))
-        if not failed:
-            move = -torch.cholesky_solve(model.gradient[:, None], factor)[:, 0]
-            promised = 0.5 * float(move @ (damping * scale * move - model.gradient))
-            if not promised > 1e-14 * model.value:
+        if (move := model.move(damping)) is not None:
+            if not move.promised > 1e-14 * model.value:
                 return None
-            if growth > 2 and not objective.value(theta + move) < model.value:
-                damping, growth = max(damping, 1e-12) * growth, growth * 2
-                continue
-            trial = objective.quadratic(theta + move)
-            if trial.value < model.value and bool(trial.gradient.isfinite().all()):
-                gain = (model.value - trial.value) / promised
-                return theta + move, trial, damping * max(0.1, 1 - (2 * gain - 1) ** 3)
+            there = theta + move.step
+            if growth == 2 or objective.value(there) < model.value:
+                trial = objective.quadratic(there)
+                if trial.value < model.value and bool(trial.gradient.isfinite().all()):
+                    gain = (model.value - trial.value) / move.promised
+                    return there, trial, damping * max(0.1, 1 - (2 * gain - 1) ** 3)
         damping, growth = max(damping, 1e-12) * growth, growth * 2
     return None
 
