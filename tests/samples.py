@@ -1,6 +1,6 @@
 """Networks and data that several tests use."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +9,8 @@ from torch import Tensor
 from kanlens.bases import BSpline
 from kanlens.candidates import Candidate
 from kanlens.functions import lookup
-from kanlens.network import KAN
+from kanlens.jacobian import Parameters
+from kanlens.network import KAN, Trace
 from kanlens.surgery import cut, with_symbols
 
 
@@ -38,3 +39,42 @@ def rich(seed: int = 0, widths: Sequence[Any] = (3, (2, (2, 3)), (1, 1), 2), **o
         for k, edge in enumerate(named)
     }
     return with_symbols(cut(model, gone), symbols)
+
+
+def as_function(parameters: Parameters, x: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return the network's outputs at `x` as a function of the parameters, which autograd can follow."""
+    trace = as_trace(parameters, x)
+    return lambda theta: trace(theta).nodes[-1]
+
+
+def as_trace(parameters: Parameters, x: Tensor) -> Callable[[Tensor], Trace]:
+    """Return all that a forward pass at `x` sees as a function of the parameters, which autograd can follow."""
+
+    def trace(theta: Tensor) -> Trace:
+        model, start = parameters.model, 0
+        tensors: dict[str, Tensor] = {}
+        for number, layer in enumerate(model.layers):
+            out, in_ = parameters.live[number].unbind(1)
+            places = {
+                f"layers.{number}.coef": (out, in_),
+                f"layers.{number}.weight": (out, in_) if layer.has_residual else (out[:0], in_[:0]),
+                f"symbols.{number}.affine": parameters.free[number].nonzero(as_tuple=True),
+            }
+            for name, place in places.items():
+                old = model.get_parameter(name).detach()
+                shape = old[place].shape
+                tensors[f"model.{name}"] = old.index_put(place, theta[start : start + shape.numel()].view(shape))
+                start += shape.numel()
+        found: Trace = torch.func.functional_call(_Traced(model), tensors, (x,))
+        return found
+
+    return trace
+
+
+class _Traced(torch.nn.Module):
+    def __init__(self, model: KAN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Trace:
+        return self.model.trace(x)

@@ -3,11 +3,12 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from kanlens.bases import BSpline
-from kanlens.jacobian import Parameters, linearise
+from kanlens.jacobian import Parameters, Pull, forward, gradient, linearise
 from kanlens.network import KAN
-from samples import points, rich
+from samples import as_function, as_trace, points, rich
 
 WIDTHS = ((3, 2), (3, 4, 2), (3, (2, (2, 3)), (1, 1), 2), (3, (0, 2), (0, (2,))), (3, 2, 2, 1))
 
@@ -16,20 +17,42 @@ WIDTHS = ((3, 2), (3, 4, 2), (3, (2, (2, 3)), (1, 1), 2), (3, (0, 2), (0, (2,)))
 def test_it_agrees_with_automatic_differentiation(seed: int, widths: tuple, residual: str, degree: int) -> None:
     model = rich(seed, widths, residual=residual, basis=BSpline(degree, 3))
     x, parameters = points(5, 3, seed, -1.5, 1.5), Parameters(model)
-    outputs, jacobian = linearise(parameters, x)
-    torch.testing.assert_close(outputs, model(x).detach())
-    found = model(x)
-    for row in range(5):
-        for out in range(found.shape[1]):
-            gradient = parameters.gradient(model(x)[row, out])
-            torch.testing.assert_close(jacobian[row, out], gradient, rtol=1e-9, atol=1e-11)
+    passes = forward(model, x)
+    jacobian = linearise(parameters, passes)
+    torch.testing.assert_close(passes[-1].nodes, model(x))
+    expected = torch.func.jacrev(as_function(parameters, x))(parameters.get())
+    torch.testing.assert_close(jacobian, expected, rtol=1e-9, atol=1e-11)
+
+
+@given(st.integers(0, 60), st.sampled_from(WIDTHS), st.sampled_from(["silu", "identity", "zero"]))
+def test_a_pass_back_gives_the_gradient_of_any_function_of_outputs_and_edges(
+    seed: int, widths: tuple, residual: str
+) -> None:
+    model = rich(seed, widths, residual=residual)
+    x, parameters = points(5, 3, seed), Parameters(model)
+    generator = torch.Generator().manual_seed(seed)
+    trace = model.trace(x)
+    outer, *inner = (
+        [torch.randn(value.shape, generator=generator, dtype=torch.float64) for value in values]
+        for values in ([trace.nodes[-1]], trace.subnodes, trace.edges)
+    )
+
+    def weighed(theta: Tensor) -> Tensor:
+        seen = as_trace(parameters, x)(theta)
+        pairs = zip([seen.nodes[-1], *seen.subnodes, *seen.edges], [*outer, *inner[0], *inner[1]], strict=True)
+        return torch.stack([(value * weight).sum() for value, weight in pairs]).sum()
+
+    pulls = [Pull(*weights) for weights in zip(*inner, strict=True)]
+    found = gradient(parameters, forward(model, x), outer[0], pulls)
+    expected = torch.func.grad(weighed)(parameters.get())
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-10)
 
 
 def test_it_agrees_with_finite_differences() -> None:
     model = rich(7)
     x, parameters = points(6, 3), Parameters(model)
     theta = parameters.get()
-    jacobian = linearise(parameters, x)[1]
+    jacobian = linearise(parameters, forward(model, x))
     assert jacobian.shape == (6, 2, len(theta))
     step = 1e-6
     for k in range(len(theta)):
@@ -80,4 +103,4 @@ def test_the_result_is_that_of_a_network_without_the_edges_that_are_cut() -> Non
     model.layers[0].mask[1] = 0
     theta = Parameters(model).get()
     assert len(theta) == (2 + 2) * 9
-    assert linearise(Parameters(model), x)[1].shape == (4, 1, len(theta))
+    assert linearise(Parameters(model), forward(model, x)).shape == (4, 1, len(theta))

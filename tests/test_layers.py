@@ -9,12 +9,13 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors",
-    "quadratic",
+    "errors shards",
+    "quadratic moments",
     "bases functions solvers data tables constants simplify",
     "network",
-    "jacobian scores regrid candidates",
-    "objective surgery",
+    "jacobian scores regrid candidates losses",
+    "sparsity",
+    "objective surgery choice",
     "training",
     "pruning snapping",
     "rounding",

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from kan.datasets import part
 from kanlens.data import Array, pair, table
+from kanlens.losses import Loss
 from kanlens.network import KAN as Core
-from kanlens.objective import Loss
 
 
 @dataclass(frozen=True)

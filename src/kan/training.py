@@ -11,12 +11,13 @@ from kan.datasets import part
 from kan.monitor import Monitor, Results
 from kan.samples import Sample
 from kan.seen import Seen
+from kanlens.choice import LARGEST_SECOND_ORDER
 from kanlens.data import Array
 from kanlens.errors import InputError
+from kanlens.losses import Loss
 from kanlens.network import KAN as Core
-from kanlens.objective import Loss, Sparsity
 from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Solver
-from kanlens.training import LARGEST_SECOND_ORDER
+from kanlens.sparsity import Sparsity
 from kanlens.training import fit as fit_core
 
 if TYPE_CHECKING:

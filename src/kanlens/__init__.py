@@ -11,12 +11,12 @@ from kanlens.candidates import Candidate, suggest
 from kanlens.errors import InputError, KanlensError, UnknownNameError
 from kanlens.functions import LIBRARY, Function, power
 from kanlens.network import KAN, Edge, KANLayer, Spec, Trace, Width
-from kanlens.objective import Sparsity
 from kanlens.pruning import prune
 from kanlens.regrid import regrid
 from kanlens.scores import scores
 from kanlens.search import Discovery, discover, symbolise
 from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Stop
+from kanlens.sparsity import Sparsity
 from kanlens.surgery import cut, keep, refine
 from kanlens.symbolic import fix, formula, snap
 from kanlens.training import History, fit

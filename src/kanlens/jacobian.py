@@ -5,6 +5,10 @@ of the output to a node times the basis functions there. It costs about one back
 automatic differentiation for the same rows costs one pass a row.
 """
 
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -22,6 +26,15 @@ class Parameters:
         self.model = model
         self.live = [layer.mask.nonzero() for layer in model.layers]  # (edges, 2): out, in
         self.free = [~symbols.fixed for symbols in model.symbols]
+
+    @property
+    def size(self) -> int:
+        """Return the number of parameters."""
+        splines = sum(
+            len(live) * (layer.basis.size + layer.has_residual)
+            for live, layer in zip(self.live, self.model.layers, strict=True)
+        )
+        return splines + sum(int(free.sum()) for free in self.free)
 
     def get(self) -> Tensor:
         """Return the vector `(parameters,)`."""
@@ -73,59 +86,90 @@ class Parameters:
             start += int(free.sum())
         raise IndexError(layer)
 
-    def gradient(self, value: Tensor) -> Tensor:
-        """Return the derivative `(parameters,)` of a scalar that the network computed."""
-        leaves = [leaf for l, s, _ in self.model.parts() for leaf in (l.coef, l.weight, s.affine)]
-        wanted = [leaf if leaf.requires_grad else None for leaf in leaves]
-        found = iter(torch.autograd.grad(value, [w for w in wanted if w is not None], allow_unused=True))
-        grads = [torch.zeros_like(leaf) if w is None else next(found) for leaf, w in zip(leaves, wanted, strict=True)]
-        grads = [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, grads, strict=True)]
-        pieces = []
-        for number, (layer, live, free) in enumerate(zip(self.model.layers, self.live, self.free, strict=True)):
-            coef, weight, affine = grads[3 * number : 3 * number + 3]
-            out, in_ = live.unbind(1)
-            pieces += [coef[out, in_].flatten(), *([weight[out, in_]] if layer.has_residual else []), affine[free]]
-        return torch.cat(pieces)
+
+def forward(model: KAN, x: Tensor, first: Tensor | None = None) -> "list[Pass]":
+    """Return what one forward pass leaves at each layer; `first` is the first layer's basis at `x`, if known."""
+    passes: list[Pass] = []
+    nodes = x
+    for layer, symbols, width in model.parts():
+        values, rises = layer.basis.values_and_slopes(nodes, layer.grid) if passes or first is None else (first, None)
+        passes.append(Pass(layer, symbols, width, nodes, values, rises))
+        nodes = passes[-1].nodes
+    return passes
 
 
 @torch.no_grad()
-def linearise(parameters: Parameters, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the outputs `(batch, out)` and their Jacobian `(batch, out, parameters)`."""
-    model = parameters.model
-    passes: list[_Pass] = []
-    nodes = x
-    for layer, symbols, width in model.parts():
-        passes.append(_Pass(layer, symbols, width, nodes, inner=bool(passes)))
-        nodes = passes[-1].nodes
+def linearise(parameters: Parameters, passes: "Sequence[Pass]") -> Tensor:
+    """Return the Jacobian `(batch, out, parameters)` of the outputs by the parameters."""
+    nodes = passes[-1].nodes
     outputs = nodes.shape[1]
-    delta = torch.eye(outputs, dtype=x.dtype, device=x.device).expand(len(x), outputs, outputs)
+    delta = torch.eye(outputs, dtype=nodes.dtype, device=nodes.device).expand(len(nodes), outputs, outputs)
     blocks: list[Tensor] = []
-    for step, live, free in zip(reversed(passes), reversed(parameters.live), reversed(parameters.free), strict=True):
+    for number in reversed(range(len(passes))):
+        step = passes[number]
         delta = step.through_products(delta)
-        blocks = step.rows(delta, live, free) + blocks
-        if step.inner:
+        blocks = step.rows(delta, parameters.live[number], parameters.free[number]) + blocks
+        if number:
             delta = delta @ step.slopes()  # (batch, outputs, in)
-    return nodes, torch.cat(blocks, dim=2)
+    return torch.cat(blocks, dim=2)
 
 
-class _Pass:
+@torch.no_grad()
+def gradient(
+    parameters: Parameters, passes: "Sequence[Pass]", delta: Tensor, pulls: "Sequence[Pull] | None" = None
+) -> Tensor:
+    """Return the derivative `(parameters,)` of a scalar, from its derivatives `(batch, out)` by the outputs.
+
+    `pulls` adds, for each layer, its derivatives by the sub-nodes and by the edges themselves.
+    """
+    pieces: list[Tensor] = []
+    for number in reversed(range(len(passes))):
+        step, pull = passes[number], None
+        delta = step.through_products(delta[:, None])[:, 0]
+        if pulls is not None:
+            delta, pull = delta + pulls[number].subnodes, pulls[number].edges
+        pieces = step.gradient(delta, pull, parameters.live[number], parameters.free[number]) + pieces
+        if number:
+            delta = step.back(delta, pull)
+    return torch.cat(pieces)
+
+
+class Pull(NamedTuple):
+    """Hold derivatives of a scalar by sub-nodes `(batch, out)` and by edges `(batch, out, in)`."""
+
+    subnodes: Tensor
+    edges: Tensor
+
+
+class Pass:
     """Hold what the forward pass of one layer leaves for the backward one."""
 
-    def __init__(self, layer: KANLayer, symbols: SymbolicEdges, width: Width, x: Tensor, inner: bool) -> None:
-        self.layer, self.symbols, self.width, self.x, self.inner = layer, symbols, width, x, inner
-        self.values, self.rises = layer.basis.values_and_slopes(x, layer.grid)
+    def __init__(
+        self, layer: KANLayer, symbols: SymbolicEdges, width: Width, x: Tensor, values: Tensor, rises: Tensor | None
+    ) -> None:
+        self.layer, self.symbols, self.width, self.x = layer, symbols, width, x
+        self.values, self._rises = values, rises
         residual = RESIDUALS[layer.residual]
         self.residual = None if residual is None else residual(x)
         self.masked = layer.coef * layer.mask[..., None]
         z = self.values.flatten(1) @ self.masked.flatten(1).T
         if self.residual is not None:
-            z = z + self.residual @ (layer.weight * layer.mask).T
-        self.by_affine: Tensor | None = None
-        self.by_x: Tensor | None = None
-        if len(symbols):
-            self.by_affine, self.by_x = symbols.jacobian(x)
+            self.weight = layer.weight * layer.mask
+            z = z + self.residual @ self.weight.T
         self.subnodes = z + symbols(x) if len(symbols) else z
         self.nodes = multiply(self.subnodes, width)
+
+    @cached_property
+    def rises(self) -> Tensor:
+        """Return the slopes of the basis functions, `(batch, in, size)`."""
+        if self._rises is None:
+            return self.layer.basis.values_and_slopes(self.x, self.layer.grid)[1]
+        return self._rises
+
+    @cached_property
+    def named(self) -> tuple[Tensor, Tensor] | None:
+        """Return the derivatives of the symbolic edges by their constants and by their inputs."""
+        return self.symbols.jacobian(self.x) if len(self.symbols) else None
 
     def through_products(self, delta: Tensor) -> Tensor:
         """Turn sensitivities to nodes into sensitivities to sub-nodes, `(batch, outputs, out)`."""
@@ -146,17 +190,68 @@ class _Pass:
         blocks = [(at[..., None] * self.values[:, None, in_]).flatten(2)]
         if self.residual is not None:
             blocks.append(at * self.residual[:, None, in_])
-        if self.by_affine is not None:
-            blocks.append((delta[..., self.symbols.out][..., None] * self.by_affine[:, None])[..., free])
+        if self.named is not None:
+            blocks.append((delta[..., self.symbols.out][..., None] * self.named[0][:, None])[..., free])
         return blocks
+
+    def gradient(self, delta: Tensor, pull: Tensor | None, live: Tensor, free: Tensor) -> list[Tensor]:
+        """Return the derivatives by coefficients, weights and constants from those by sub-nodes and edges."""
+        out, in_ = live.unbind(1)
+        coef = (delta.T @ self.values.flatten(1)).view_as(self.layer.coef)
+        if pull is not None:
+            coef = coef + torch.einsum("boi,bik->oik", pull, self.values)
+        pieces = [coef[out, in_].flatten()]
+        if self.residual is not None:
+            weight = delta.T @ self.residual
+            if pull is not None:
+                weight = weight + (pull * self.residual[:, None]).sum(0)
+            pieces.append(weight[out, in_])
+        if self.named is not None:
+            pieces.append((self._at_symbols(delta, pull)[..., None] * self.named[0]).sum(0)[free])
+        return pieces
+
+    def back(self, delta: Tensor, pull: Tensor | None) -> Tensor:
+        """Return the derivatives by the inputs `(batch, in)` from those by sub-nodes and edges."""
+        result = ((delta @ self.masked.flatten(1)).view_as(self.rises) * self.rises).sum(2)
+        if self.residual is not None:
+            result = result + delta @ self.weight * _slope(self.layer.residual, self.x)
+        if pull is not None:
+            result = result + (pull * self._spline_slopes()).sum(1)
+        if self.named is not None:
+            at = torch.tensor(self.symbols.in_, device=delta.device)
+            result = result.index_add(1, at, self._at_symbols(delta, pull) * self.named[1])
+        return result
+
+    def _at_symbols(self, delta: Tensor, pull: Tensor | None) -> Tensor:
+        """Return the derivatives by the symbolic edges, `(batch, edges)`."""
+        found = delta[:, self.symbols.out]
+        return found if pull is None else found + pull[:, self.symbols.out, self.symbols.in_]
+
+    @cached_property
+    def edges(self) -> Tensor:
+        """Return each edge's function by itself, `(batch, out, in)`."""
+        edges = torch.einsum("bik,oik->boi", self.values, self.masked)
+        if self.residual is not None:
+            edges = edges + self.residual[:, None] * self.weight
+        if len(self.symbols):
+            edges = edges + self.symbols.spread(self.symbols.values(self.x), self.layer.in_features)
+        return edges
+
+    def features(self) -> Tensor:
+        """Return what the parameters of an input's splines multiply, `(batch, in, size [+ 1])`."""
+        return self.values if self.residual is None else torch.cat([self.values, self.residual[..., None]], 2)
 
     def slopes(self) -> Tensor:
         """Return the derivatives of the edges, `(batch, out, in)`."""
+        slopes = self._spline_slopes()
+        if self.named is not None:
+            slopes = slopes + self.symbols.spread(self.named[1], self.layer.in_features)
+        return slopes
+
+    def _spline_slopes(self) -> Tensor:
         slopes = torch.einsum("bik,oik->boi", self.rises, self.masked)
         if self.residual is not None:
-            slopes = slopes + _slope(self.layer.residual, self.x)[:, None] * (self.layer.weight * self.layer.mask)
-        if self.by_x is not None:
-            slopes = slopes + self.symbols.spread(self.by_x, self.layer.in_features)
+            slopes = slopes + _slope(self.layer.residual, self.x)[:, None] * self.weight
         return slopes
 
 

@@ -1,159 +1,197 @@
-"""What a fit minimises: the error of a network on data, plus a pull towards few edges."""
+"""What a fit minimises: the loss of a network on data, plus a pull towards few edges.
+
+Rows are taken in chunks, so that memory does not grow with their number, and sums go over all
+processes (see :mod:`kanlens.shards`).
+"""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from kanlens.jacobian import Parameters, linearise
-from kanlens.network import KAN, RESIDUALS, KANLayer, Trace
+from kanlens import shards
+from kanlens.jacobian import Parameters, Pass, forward, gradient, linearise
+from kanlens.losses import Curved, Custom, SquaredError
+from kanlens.moments import Moments
+from kanlens.network import KAN
 from kanlens.quadratic import NormalEquations, Quadratic, Rows
-from kanlens.scores import attribute, deviation
+from kanlens.sparsity import Covariances, Force, Sparsity, Spread
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Sparsity:
-    r"""Pull a network towards few edges, by how much they are used.
-
-    The activity :math:`a_e` of an edge is its score (see :func:`kanlens.scores`): the share of the
-    outputs' variation that goes through it. The penalty is
-
-    .. math:: \lambda \sum_{\text{layers}} \Big( l_1 \sum_e a_e - h \sum_e p_e \log p_e \Big),
-              \quad p_e = a_e / \textstyle\sum_e a_e .
-
-    Parameters
-    ----------
-    strength : float
-        :math:`\lambda`, relative to the variance of the targets.
-    l1 : float
-        Weight of the sum of activities.
-    entropy : float
-        Weight :math:`h` of the entropy, which favours few strong edges over many weak ones.
-
-    Notes
-    -----
-    Weights or raw deviations as activities were rejected: a network lowers both for free, by
-    shrinking a hidden node and stretching the function behind it.
-
-    References
-    ----------
-    Z. Liu et al., *KAN* (2024), section 2.5.1, for the two terms.
-    """
-
-    strength: float = 1e-3
-    l1: float = 1.0
-    entropy: float = 2.0
-
-    def value(self, activity: Tensor) -> Tensor:
-        """Return the penalty of one layer's activities `(edges,)`."""
-        share = activity / activity.sum().clamp_min(1e-300)
-        entropy = -(share * share.clamp_min(1e-12).log()).sum()
-        return self.strength * (self.l1 * activity.sum() + self.entropy * entropy)
-
-    def slope(self, activity: Tensor) -> Tensor:
-        """Return the derivative of :meth:`value` by each activity."""
-        with torch.enable_grad():
-            point = activity.detach().requires_grad_()
-            return torch.autograd.grad(self.value(point), point)[0]
+CHUNK = 2**22
+"""Numbers that the largest tensor of a chunk may hold (32 MiB): a Jacobian, or a layer's basis functions."""
 
 
 class NetworkObjective:
-    """Measure a float64 network on data: mean squared error over the targets' variance, plus penalty.
+    r"""Measure a float64 network on data: mean loss, relative to the targets' variance if squared, plus penalty.
 
     It is an :class:`kanlens.solvers.Objective`; evaluating it sets the network's parameters.
+
+    Parameters
+    ----------
+    model : KAN
+    x, y : Tensor
+        Inputs `(rows, in)` and targets `(rows, out)`; of this process, where there are several.
+    penalty : Sparsity, optional
+    loss : Curved or Custom, optional
+        By default the squared error.
+    weights : Tensor, optional
+        Weights `(rows,)` of the rows, relative to each other.
+    unit : float, optional
+        What the loss is measured in: by default the targets' variance for the squared error, else 1.
+    chunk : int
+        Numbers that the largest tensor may hold.
     """
 
     def __init__(
-        self, model: KAN, x: Tensor, y: Tensor, penalty: Sparsity | None = None, loss: Loss | None = None
+        self,
+        model: KAN,
+        x: Tensor,
+        y: Tensor,
+        penalty: Sparsity | None = None,
+        loss: Curved | Custom | None = None,
+        weights: Tensor | None = None,
+        *,
+        unit: float | None = None,
+        chunk: int = CHUNK,
     ) -> None:
-        self.model, self.x, self.y, self.penalty, self.loss = model, x, y, penalty, loss
+        self.model, self.x, self.y, self.penalty, self.chunk = model, x, y, penalty, chunk
+        self.loss, self.weights = loss or SquaredError(), weights
         self.parameters = Parameters(model)
-        variance = float(y.double().var(0, correction=0).mean())
-        self.unit = variance if loss is None and variance > 0 else 1.0
+        self.unit = _unit(self.loss, y) if unit is None else unit
+        each = x.new_ones(len(x), 1) if weights is None else weights[:, None]
+        self.share = each / (float(shards.total(each.sum())) * self.unit)  # (rows, 1)
+        first = model.layers[0]
+        known = x.numel() * first.basis.size <= chunk  # the grid stays, and with it the basis at the inputs
+        self.first = first.basis.values(x, first.grid) if known else None
+        self._latest: tuple[Tensor, tuple[float, float]] | None = None
 
+    # --- what solvers ask for --------------------------------------------------------------
+
+    @torch.no_grad()
     def parts(self, theta: Tensor) -> tuple[float, float]:
         """Return the error and the penalty."""
-        self.parameters.set(theta)
-        with torch.no_grad():
-            if self.penalty is None:
-                return float(self._error(self.model(self.x))), 0.0
-            error, pull = self._terms(self.penalty)
-            return float(error), float(pull)
+        if self._latest is None or self._latest[0] is not theta:
+            self.parameters.set(theta)
+            chunks = self._chunks(self._width)
+            force, sweep = self._prepare(chunks)
+            error = sum((self._error(rows, passes) for rows, passes in sweep), torch.zeros_like(self.share[0, 0]))
+            return self._remember(theta, error, force)
+        return self._latest[1]
 
     def value(self, theta: Tensor) -> float:
         """Return the objective."""
         return sum(self.parts(theta))
 
+    @torch.no_grad()
     def gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """Return the objective and its gradient, by automatic differentiation."""
+        """Return the objective and its gradient."""
         self.parameters.set(theta)
-        with torch.enable_grad():
-            if self.penalty is None:
-                total = self._error(self.model(self.x))
-            else:
-                total = torch.stack(self._terms(self.penalty)).sum()
-            return float(total.detach()), self.parameters.gradient(total)
-
-    def quadratic(self, theta: Tensor) -> Quadratic:
-        """Return the Gauss-Newton model, with the penalty's curvature by reweighting."""
-        self.parameters.set(theta)
-        outputs, jacobian = linearise(self.parameters, self.x)
-        scale = 1 / math.sqrt(self.y.numel() * self.unit)
-        rows = Rows(jacobian.flatten(0, 1).mul_(scale), (outputs - self.y).flatten() * scale)
-        if self.penalty is None:
-            return rows
-        with torch.enable_grad():
-            trace, activity = self._activity()
-            pull = self._pull(self.penalty, activity)
-            gradient = rows.gradient + self.parameters.gradient(pull)
-        hessian = rows.hessian + self._curvature(self.penalty, trace, activity)
-        return NormalEquations(rows.value + float(pull.detach()), gradient, hessian)
-
-    def _error(self, outputs: Tensor) -> Tensor:
-        if self.loss is not None:
-            return self.loss(outputs, self.y)
-        return ((outputs - self.y) ** 2).mean() / self.unit
-
-    def _terms(self, penalty: Sparsity) -> tuple[Tensor, Tensor]:
-        trace, activity = self._activity()
-        return self._error(trace.nodes[-1]), self._pull(penalty, activity)
-
-    def _activity(self) -> tuple[Trace, list[Tensor]]:
-        trace = self.model.trace(self.x)
-        return trace, attribute(trace, self.model.spec.widths).edges
-
-    def _pull(self, penalty: Sparsity, activity: list[Tensor]) -> Tensor:
-        """Return the penalty of the edges that are splines, summed over the layers."""
-        pulls = [penalty.value(a[layer.mask > 0]) for a, layer in zip(activity, self.model.layers, strict=True)]
-        return torch.stack(pulls).sum()
+        force, sweep = self._prepare(self._chunks(self._width))
+        error, slope = torch.zeros_like(theta[0]), torch.zeros_like(theta)
+        for rows, passes in sweep:
+            error += self._error(rows, passes)
+            slope += self._slope(rows, passes, force)
+        return sum(self._remember(theta, error, force)), shards.total(slope)
 
     @torch.no_grad()
-    def _curvature(self, penalty: Sparsity, trace: Trace, activity: list[Tensor]) -> Tensor:
-        """Return the Hessian of the parabola that touches the penalty at the present activities.
+    def quadratic(self, theta: Tensor) -> Quadratic:
+        """Return the Gauss-Newton model, with the penalty's curvature by reweighting.
 
-        An activity is the root of a quadratic form in its edge's parameters, so that the parabola
-        has this form's matrix (iteratively reweighted least squares).
+        Raises
+        ------
+        TypeError
+            If the loss is a function whose curvature is not known.
         """
-        size = len(self.parameters.get())
-        hessian = self.x.new_zeros(size, size)
-        for number, (layer, block) in enumerate(zip(self.model.layers, self.parameters.blocks(), strict=True)):
-            out, in_ = self.parameters.live[number].unbind(1)
-            used, own = activity[number][out, in_], deviation(trace.edges[number])[out, in_]
-            floor = 1e-3 * own.amax() if len(own) else 0.0
-            weight = penalty.slope(used).clamp_min(0) * used / (own + floor + 1e-150) ** 2
-            covariance = _covariances(layer, trace.nodes[number])[in_]
-            hessian[block[:, :, None], block[:, None, :]] += weight[:, None, None] * covariance
-        return hessian
+        if isinstance(self.loss, Custom):
+            raise TypeError("expected a loss with a known curvature, got a function. Take L-BFGS or Adam.")
+        self.parameters.set(theta)
+        chunks = self._chunks(max(self._width, len(theta) * self.y.shape[1]))
+        force, sweep = self._prepare(chunks)
+        if force is None and len(chunks) == 1 and shards.count() == 1 and isinstance(self.loss, SquaredError):
+            return self._rows(theta, next(sweep)[1])
+        error, slope = torch.zeros_like(theta[0]), torch.zeros_like(theta)
+        hessian = theta.new_zeros(len(theta), len(theta))
+        covariances = Covariances()
+        for rows, passes in sweep:
+            outputs, jacobian = passes[-1].nodes, linearise(self.parameters, passes)
+            root = self.loss.root(outputs, jacobian, self.share[rows]).flatten(0, 1)
+            hessian.addmm_(root.T, root, alpha=2)
+            error += self._error(rows, passes)
+            if force is None:
+                slope += self.loss.slopes(outputs, self.y[rows], self.share[rows]).flatten() @ jacobian.flatten(0, 1)
+            else:
+                slope += self._slope(rows, passes, force)
+                covariances.add(passes)
+        value, slope, hessian = sum(self._remember(theta, error, force)), shards.total(slope), shards.total(hessian)
+        if force is not None:
+            hessian += force.curvature(self.parameters, covariances.over_all())
+        return NormalEquations(value, slope, hessian)
+
+    def batches(self, size: int, generator: torch.Generator) -> "Iterator[NetworkObjective]":
+        """Go once through all rows in random order, `size` of them at a time over all processes."""
+        count = math.ceil(float(shards.total(self.share.new_tensor(len(self.x)))) / size)
+        order = torch.randperm(len(self.x), generator=generator).to(self.x.device)
+        for rows in order.tensor_split(count):
+            weights = None if self.weights is None else self.weights[rows]
+            yield NetworkObjective(
+                self.model, self.x[rows], self.y[rows], self.penalty, self.loss, weights, unit=self.unit
+            )
+
+    # --- chunks ----------------------------------------------------------------------------
+
+    @property
+    def _width(self) -> int:
+        """Return the most numbers that a row takes in a tensor of the forward pass."""
+        return max(
+            layer.in_features * max(layer.basis.size, layer.out_features if self.penalty else 1)
+            for layer in self.model.layers
+        )
+
+    def _chunks(self, width: int) -> list[slice]:
+        """Return slices of the rows in which a tensor of `width` numbers a row keeps to its limit."""
+        rows = len(self.x) if isinstance(self.loss, Custom) else max(1, self.chunk // width)
+        return [slice(start, start + rows) for start in range(0, len(self.x), rows)]
+
+    def _sweep(self, chunks: Sequence[slice]) -> Iterator[tuple[slice, list[Pass]]]:
+        for rows in chunks:
+            yield rows, forward(self.model, self.x[rows], None if self.first is None else self.first[rows])
+
+    def _prepare(self, chunks: Sequence[slice]) -> tuple[Force | None, Iterator[tuple[slice, list[Pass]]]]:
+        """Return the penalty's force, which needs moments of all rows first, and the forward passes to come."""
+        if self.penalty is None:
+            return None, self._sweep(chunks)
+        spreads: list[Spread] = []
+        kept: list[tuple[slice, list[Pass]]] = []
+        for rows, passes in self._sweep(chunks):
+            found = [Spread.of(step) for step in passes]
+            spreads = [a + b for a, b in zip(spreads, found, strict=True)] if spreads else found
+            kept = [(rows, passes)]
+        force = Force(self.penalty, self.model, [spread.gathered() for spread in spreads])
+        return force, iter(kept) if len(chunks) == 1 else self._sweep(chunks)
+
+    def _error(self, rows: slice, passes: Sequence[Pass]) -> Tensor:
+        return self.loss.value(passes[-1].nodes, self.y[rows], self.share[rows])
+
+    def _slope(self, rows: slice, passes: Sequence[Pass], force: Force | None) -> Tensor:
+        delta = self.loss.slopes(passes[-1].nodes, self.y[rows], self.share[rows])
+        return gradient(self.parameters, passes, delta, None if force is None else force.pulls(passes))
+
+    def _rows(self, theta: Tensor, passes: Sequence[Pass]) -> Rows:
+        scale = (self.share / self.y.shape[1]).sqrt()
+        jacobian = linearise(self.parameters, passes).mul_(scale[..., None])
+        model = Rows(jacobian.flatten(0, 1), ((passes[-1].nodes - self.y) * scale).flatten())
+        self._latest = theta, (model.value, 0.0)
+        return model
+
+    def _remember(self, theta: Tensor, error: Tensor, force: Force | None) -> tuple[float, float]:
+        """Keep the parts at the latest point, which whoever watches a solver asks for next."""
+        self._latest = theta, (float(shards.total(error)), 0.0 if force is None else force.value)
+        return self._latest[1]
 
 
-def _covariances(layer: KANLayer, nodes: Tensor) -> Tensor:
-    """Return for each input the covariance `(in, p, p)` of what its edges' parameters multiply."""
-    features = layer.basis.values(nodes, layer.grid)
-    if (residual := RESIDUALS[layer.residual]) is not None:
-        features = torch.cat([features, residual(nodes)[..., None]], 2)
-    centred = features - features.mean(0)
-    return torch.einsum("bip,biq->ipq", centred, centred) / len(nodes)
+def _unit(loss: Curved | Custom, y: Tensor) -> float:
+    if not isinstance(loss, SquaredError):
+        return 1.0
+    variance = float(Moments.of(y).gathered().variance.mean())
+    return variance if variance > 0 else 1.0

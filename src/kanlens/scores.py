@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.moments import Moments
 from kanlens.network import KAN, Trace, Width
 
 
@@ -50,24 +51,28 @@ def scores(model: KAN, x: Tensor) -> Scores:
 
 
 def attribute(trace: Trace, widths: Sequence[Width]) -> Scores:
-    """Return the scores of a forward pass that has been traced; differentiable."""
-    outputs = trace.nodes[-1].shape[1]
-    at = trace.nodes[-1].new_full((outputs,), 1 / outputs)
-    edges: list[Tensor] = []
+    """Return the scores of a forward pass that has been traced."""
+    return hand_down([deviation(z) for z in trace.subnodes], [deviation(phi) for phi in trace.edges], widths)
+
+
+def hand_down(subnodes: Sequence[Tensor], edges: Sequence[Tensor], widths: Sequence[Width]) -> Scores:
+    """Return the scores from the deviations of sub-nodes `(out,)` and edges `(out, in)` by layer."""
+    at = subnodes[-1].new_full((widths[-1].size,), 1 / widths[-1].size)
+    found: list[Tensor] = []
     nodes = [at]
-    for width, z, phi in zip(reversed(widths), reversed(trace.subnodes), reversed(trace.edges), strict=False):
-        spread = deviation(z)
-        at_sub = torch.stack([at[node] for node, group in enumerate(width.groups()) for _ in group])
-        share = torch.where(spread > 0, at_sub / spread.where(spread > 0, torch.ones_like(spread)), 0.0)
-        edges.insert(0, share[:, None] * deviation(phi))
-        at = edges[0].sum(0)
+    for width, z, phi in zip(reversed(widths), reversed(subnodes), reversed(edges), strict=False):
+        found.insert(0, share(at, z, width)[:, None] * phi)
+        at = found[0].sum(0)
         nodes.insert(0, at)
-    return Scores(edges, nodes)
+    return Scores(found, nodes)
+
+
+def share(at: Tensor, deviations: Tensor, width: Width) -> Tensor:
+    """Return the score of each sub-node over its deviation, from the scores of the nodes."""
+    at_sub = torch.stack([at[node] for node, group in enumerate(width.groups()) for _ in group])
+    return torch.where(deviations > 0, at_sub / deviations.where(deviations > 0, 1.0), 0.0)
 
 
 def deviation(values: Tensor) -> Tensor:
     """Return the standard deviation over the batch, 0 where it is only round-off of a constant."""
-    noise = 10 * torch.finfo(values.dtype).eps * values.detach().abs().amax(0)
-    variance = values.var(0, correction=0)
-    varies = variance.detach() > noise**2
-    return torch.where(varies, variance.where(varies, torch.ones_like(variance)).sqrt(), 0.0)
+    return Moments.of(values).deviation

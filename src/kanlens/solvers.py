@@ -6,7 +6,7 @@ higher value is not taken, and Ctrl-C gives back the best point so far.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -38,6 +38,9 @@ class Objective(Protocol):
 
     def quadratic(self, theta: Tensor) -> Quadratic:
         """Return the Gauss-Newton model of the objective."""
+
+    def batches(self, size: int, generator: torch.Generator) -> "Iterable[Objective]":
+        """Go once through all rows in random order, `size` at a time, as objectives of their own."""
 
 
 class Solution(NamedTuple):
@@ -180,22 +183,61 @@ class Adam:
     Parameters
     ----------
     steps : int
-        Number of steps.
+        Number of steps, or of passes through the rows where there are batches.
     rate : float
         Learning rate.
+    batch : int, optional
+        Rows for each step, drawn at random. The rate then falls to 0 along half a cosine, because
+        the noise of batches keeps a constant rate from settling; the value is that of all rows,
+        taken after each pass.
+    seed : int
+        Seed of the batches.
 
     References
     ----------
-    D. Kingma and J. Ba, *Adam* (2015).
+    D. Kingma and J. Ba, *Adam* (2015); I. Loshchilov and F. Hutter, *SGDR* (2017), for the cosine.
     """
 
     steps: int = 1000
     rate: float = 1e-2
+    batch: int | None = None
+    seed: int = 0
 
     def minimise(self, objective: Objective, theta: Tensor, watch: Watch = ignore) -> Solution:
         """Return the best point found from `theta`, of the same shape `(p,)`."""
         point = theta.clone().requires_grad_()
-        return _follow(torch.optim.Adam([point], lr=self.rate), point, objective, self.steps, watch)
+        method = torch.optim.Adam([point], lr=self.rate)
+        if self.batch is None:
+            return _follow(method, point, objective, self.steps, watch)
+        return self._by_batches(self.batch, method, point, objective, watch)
+
+    def _by_batches(
+        self, size: int, method: torch.optim.Adam, point: Tensor, objective: Objective, watch: Watch
+    ) -> Solution:
+        best, generator = point.detach().clone(), torch.Generator().manual_seed(self.seed)
+        lowest, step, stop = objective.value(best), 0, Stop.STEPS
+        lowest = lowest if math.isfinite(lowest) else math.inf
+        try:
+            for step in range(1, self.steps + 1):
+                batches = list(objective.batches(size, generator))
+                for number, batch in enumerate(batches):
+                    done = (step - 1 + number / len(batches)) / self.steps
+                    method.param_groups[0]["lr"] = self.rate * (1 + math.cos(math.pi * done)) / 2
+                    point.grad = torch.nan_to_num(batch.gradient(point.detach())[1])
+                    method.step()
+                here = point.detach().clone()
+                value = objective.value(here)
+                if value < lowest:
+                    best, lowest = here, value
+                elif not math.isfinite(value):  # back to the best point; the method's memory is worthless there
+                    point.data.copy_(best)
+                    method.state.clear()
+                if (asked := watch(step, lowest, best)) is not None:
+                    stop = asked
+                    break
+        except KeyboardInterrupt:
+            stop = Stop.INTERRUPTED
+        return Solution(best, lowest, step, stop)
 
 
 def _follow(method: torch.optim.Optimizer, point: Tensor, objective: Objective, steps: int, watch: Watch) -> Solution:

@@ -12,21 +12,24 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from kanlens.data import Array, pair, split
+from kanlens import shards
+from kanlens.choice import choose
+from kanlens.data import Array, split, table
 from kanlens.errors import InputError
-from kanlens.jacobian import Parameters
+from kanlens.losses import Curved, Custom, Loss, measure
 from kanlens.network import KAN
-from kanlens.objective import Loss, NetworkObjective, Sparsity
+from kanlens.objective import NetworkObjective
 from kanlens.regrid import regrid as move_grids
 from kanlens.regrid import stretch
-from kanlens.solvers import LBFGS, LevenbergMarquardt, Solver, Stop
+from kanlens.solvers import Solver, Stop
+from kanlens.sparsity import Sparsity
 
 Callback = Callable[[int, float, KAN], bool | None]
 
 logger = logging.getLogger(__name__)
 
-LARGEST_SECOND_ORDER = 3_000
-"""Parameters up to which a step of Levenberg-Marquardt costs less than what it saves."""
+GRID_ROWS = 10_000
+"""Rows that grids are moved by: more would cost memory, and a curve of few pieces is known from fewer."""
 
 STANDSTILL = 1e-4
 """Share of the objective that four or more steps have to save, or else training ends."""
@@ -36,7 +39,8 @@ STANDSTILL = 1e-4
 class History:
     """Record a fit: mean squared error (or the given loss), validation error and penalty by step.
 
-    `stop` says why it ended, `solver` which method ran, `seconds` how long it took.
+    `stop` says why it ended, `solver` which method ran, `reason` why that one, `seconds` how long
+    it took.
     """
 
     loss: tuple[float, ...]
@@ -45,6 +49,7 @@ class History:
     seconds: float
     stop: Stop
     solver: Solver
+    reason: str
 
 
 def fit(
@@ -54,7 +59,8 @@ def fit(
     *,
     solver: Solver | None = None,
     penalty: Sparsity | None = None,
-    loss: Loss | None = None,
+    loss: str | Loss | None = None,
+    weights: Array | None = None,
     validation: float | tuple[Array, Array] | None = None,
     patience: int | None = None,
     regrid: bool = True,
@@ -68,19 +74,26 @@ def fit(
     the penalty. The work is done in float64 whatever the network's dtype, and the best point is
     written back: by validation error where there is validation, else by the objective.
 
+    Under `torchrun`, with `torch.distributed` initialised, every process passes its own shard of the
+    rows; all get the same network, that of one process with all rows.
+
     Parameters
     ----------
     model : KAN
         The network; its parameters and grids are changed.
     x, y : Tensor or array
-        Inputs `(rows, in)` and targets `(rows, out)`; `(rows,)` where there is one column.
+        Inputs `(rows, in)` and targets `(rows, out)`; `(rows,)` where there is one column. For
+        cross-entropy class numbers `(rows,)` or probabilities `(rows, classes)`.
     solver : Solver, optional
-        `LevenbergMarquardt`, `LBFGS` or `Adam`. By default the first for mean squared error and
-        up to 3,000 parameters, else the second; the log says which.
+        `LevenbergMarquardt`, `LBFGS` or `Adam`. By default :func:`kanlens.choice.choose` takes one
+        by size; the log and the history say which and why.
     penalty : Sparsity, optional
         A pull towards few edges.
-    loss : callable, optional
-        A function of `(outputs, y)` to a scalar tensor, in place of the mean squared error.
+    loss : str or callable, optional
+        `"squared_error"` (the default), `"cross_entropy"` of the outputs' softmax or `"logistic"` of each
+        output, or a function of all `(outputs, y)` to a scalar tensor. The first three suit second order.
+    weights : Tensor or array, optional
+        Weights `(rows,)` of the rows in the loss, at least 0, relative to each other.
     validation : float or pair of arrays, optional
         A share of the rows to hold out, or data of its own.
     patience : int, optional
@@ -101,6 +114,7 @@ def fit(
 
     Examples
     --------
+    >>> from kanlens import LevenbergMarquardt
     >>> x = torch.rand(200, 2) * 2 - 1
     >>> y = torch.exp(torch.sin(torch.pi * x[:, :1]) + x[:, 1:] ** 2)
     >>> model = KAN([2, 1, 1])
@@ -108,43 +122,81 @@ def fit(
     True
     """
     started = time.perf_counter()
-    inputs, targets, held = _data(model, x, y, validation, seed)
-    work = copy.deepcopy(model).double()
-    chosen = solver or _choose(work, loss)
-    with tqdm(total=chosen.steps, disable=not progress, desc="fit", leave=False) as bar:
-        run = _Run(inputs, targets, penalty, loss, held, patience, callback, bar)
-        work, stop = run.train(work, chosen, regrid)
-    _write_back(model, work)
-    return History(
-        tuple(run.losses), tuple(run.validations), tuple(run.penalties), time.perf_counter() - started, stop, chosen
-    )
-
-
-def _data(
-    model: KAN, x: Array, y: Array, validation: float | tuple[Array, Array] | None, seed: int
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
-    widths = model.spec.widths
-    inputs, targets = (part.to(model.device) for part in pair(x, y, widths[0].size, widths[-1].size))
-    if validation is None:
-        return inputs, targets, None
+    kind = measure(loss)
+    if isinstance(kind, Custom) and shards.count() > 1:
+        raise InputError("expected a loss by name, which adds up over processes, got a function. Use one process.")
+    rows = Sample.read(model, x, y, kind, weights)
+    held = None
     if isinstance(validation, tuple):
-        a, b = (part.to(model.device) for part in pair(*validation, widths[0].size, widths[-1].size))
-        return inputs, targets, (a, b)
-    rows, held = split(len(inputs), validation, seed)
-    if not len(held):
-        raise InputError(f"expected a validation share that holds out a row, got {validation} of {len(inputs)} rows.")
-    return inputs[rows], targets[rows], (inputs[held], targets[held])
+        held = Sample.read(model, *validation, kind)
+    elif validation is not None:
+        rows, held = rows.divided(validation, seed)
+    work = copy.deepcopy(model).double()
+    _agree(work)
+    chosen, reason = (solver, "It was asked for.") if solver else choose(work, rows.count, kind)
+    if not solver:
+        logger.info(reason)
+    with tqdm(total=chosen.steps, disable=not progress, desc="fit", leave=False) as bar:
+        run = _Run(rows, penalty, kind, held, patience, callback, bar)
+        work, stop = run.train(work, chosen, regrid)
+    _agree(work)
+    _write_back(model, work)
+    records = tuple(run.losses), tuple(run.validations), tuple(run.penalties)
+    return History(*records, time.perf_counter() - started, stop, chosen, reason)
 
 
-def _choose(model: KAN, loss: Loss | None) -> Solver:
-    count = len(Parameters(model).get())
-    if loss is not None:
-        logger.info("L-BFGS trains this network: the loss is not a sum of squares.")
-        return LBFGS()
-    if count > LARGEST_SECOND_ORDER:
-        logger.info("L-BFGS trains this network: its %d parameters are too many for second order.", count)
-        return LBFGS()
-    return LevenbergMarquardt()
+@dataclass(frozen=True)
+class Sample:
+    """Hold rows to learn from or to judge by, as float64 tensors; of this process, where there are several."""
+
+    x: Tensor
+    y: Tensor
+    weights: Tensor | None
+
+    @classmethod
+    def read(cls, model: KAN, x: Array, y: Array, loss: Curved | Custom, weights: Array | None = None) -> "Sample":
+        """Read rows as people pass them."""
+        inputs, outputs = model.spec.widths[0].size, model.spec.widths[-1].size
+        left = table(x, inputs, "inputs").to(model.device)
+        right = (table(y, outputs, "targets") if isinstance(loss, Custom) else loss.targets(y, outputs)).to(left.device)
+        heavy = None if weights is None else table(weights, 1, "weights")[:, 0].to(left.device)
+        for what, found in (("targets", right), ("weights", heavy)):
+            if found is not None and len(found) != len(left):
+                raise InputError(
+                    f"expected as many {what} as inputs, got {len(found)} and {len(left)}. Match their rows."
+                )
+        if heavy is not None and not (float(heavy.amin()) >= 0 and float(heavy.sum()) > 0):
+            raise InputError("expected weights of at least 0 and not all 0. Leave out rows that do not count.")
+        return cls(left, right, heavy)
+
+    def divided(self, share: float, seed: int) -> "tuple[Sample, Sample]":
+        """Return the rows to train on and a share of rows that are held out."""
+        rows, held = split(len(self.x), share, seed)
+        if not len(held):
+            raise InputError(f"expected a validation share that holds out a row, got {share} of {len(self.x)} rows.")
+        first, second = (
+            Sample(self.x[part], self.y[part], None if self.weights is None else self.weights[part])
+            for part in (rows, held)
+        )
+        return first, second
+
+    @property
+    def count(self) -> int:
+        """Return the number of rows over all processes."""
+        return int(shards.total(torch.tensor(len(self.x))))
+
+    def objective(
+        self, model: KAN, penalty: Sparsity | None = None, loss: Curved | Custom | None = None
+    ) -> NetworkObjective:
+        """Return what a fit to these rows minimises."""
+        return NetworkObjective(model, self.x, self.y, penalty, loss, self.weights)
+
+
+def _agree(work: KAN) -> None:
+    """Give all processes the network of the first."""
+    with torch.no_grad():
+        for tensor in work.state_dict().values():
+            tensor.copy_(shards.shared(tensor))
 
 
 def _write_back(model: KAN, work: KAN) -> None:
@@ -170,11 +222,10 @@ def _segments(steps: int) -> list[int]:
 class _Run:
     """Hold the state of one fit: the data, the best point so far, and the records."""
 
-    x: Tensor
-    y: Tensor
+    rows: Sample
     penalty: Sparsity | None
-    loss: Loss | None
-    held: tuple[Tensor, Tensor] | None
+    loss: Curved | Custom
+    held: Sample | None
     patience: int | None
     callback: Callback | None
     bar: "tqdm[Never]"
@@ -187,16 +238,18 @@ class _Run:
     def train(self, work: KAN, solver: Solver, regrid: bool) -> tuple[KAN, Stop]:
         """Spend the solver's steps in segments, between which the grids follow the data."""
         reached, stop = math.inf, Stop.STEPS
-        self.objective = NetworkObjective(work, self.x, self.y, self.penalty, self.loss)
+        self.objective = self.rows.objective(work, self.penalty, self.loss)
         theta = self.objective.parameters.get()
-        start = self.objective.value(theta) if self.held is None else self._validate(theta, *self.held)
+        start = self.objective.value(theta) if self.held is None else self._validate(theta, self.held)
         self._keep(theta, start if math.isfinite(start) else math.inf)
-        if regrid and self.loss is None and not self.objective.parts(theta)[0] < 1:
-            work = stretch(work, self.x, self.y)  # it does no better than a constant: nothing is lost
+        inputs = work.spec.widths[0].size
+        x, y = shards.sample(torch.cat([self.rows.x, self.rows.y], 1), GRID_ROWS).tensor_split([inputs], 1)
+        if regrid and not isinstance(self.loss, Custom) and not self.objective.parts(theta)[0] < 1:
+            work = stretch(work, x, y)  # it does no better than a constant: nothing is lost
         for length in _segments(solver.steps) if regrid else [solver.steps]:
             if regrid:
-                work = move_grids(work, self.x)
-            self.objective = NetworkObjective(work, self.x, self.y, self.penalty, self.loss)
+                work = move_grids(work, x)
+            self.objective = self.rows.objective(work, self.penalty, self.loss)
             solution = replace(solver, steps=length).minimise(  # type: ignore[type-var]
                 self.objective, self.objective.parameters.get(), self._watch
             )
@@ -221,26 +274,27 @@ class _Run:
 
     def _watch(self, _step: int, value: float, theta: Tensor) -> Stop | None:
         """Record a step; stop for the callback's sake or when validation no longer improves."""
-        error, pull = self.objective.parts(theta) if self.penalty else (value, 0.0)
+        error, pull = self.objective.parts(theta)
         self.losses.append(error * self.objective.unit)
         self.penalties.append(pull)
         self.bar.update()
         self.bar.set_postfix(loss=f"{self.losses[-1]:.2e}", refresh=False)
-        measure = value
+        measured = value
         if self.held is not None:
-            measure = self._validate(theta, *self.held)
-            self.validations.append(measure)
+            measured = self._validate(theta, self.held)
+            self.validations.append(measured)
         self.since_lowest += 1
-        if measure < self.lowest:
-            self._keep(theta, measure)
+        if measured < self.lowest:
+            self._keep(theta, measured)
         if self.patience is not None and self.since_lowest >= self.patience:
             return Stop.PATIENCE
         if self.callback is not None:
             self.objective.parameters.set(theta)
-            if self.callback(len(self.losses), value, self.objective.model):
+            asked = bool(self.callback(len(self.losses), value, self.objective.model))
+            if bool(shards.highest(torch.tensor(int(asked)))):
                 return Stop.CALLBACK
         return None
 
-    def _validate(self, theta: Tensor, x: Tensor, y: Tensor) -> float:
-        held = NetworkObjective(self.objective.model, x, y, loss=self.loss)
-        return held.value(theta) * held.unit
+    def _validate(self, theta: Tensor, held: Sample) -> float:
+        objective = held.objective(self.objective.model, loss=self.loss)
+        return objective.value(theta) * objective.unit

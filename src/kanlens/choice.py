@@ -1,0 +1,52 @@
+"""Which method trains a network, by the sizes of the network and of the data."""
+
+from kanlens import shards
+from kanlens.jacobian import Parameters
+from kanlens.losses import Curved, Custom
+from kanlens.network import KAN
+from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Solver
+
+LARGEST_SECOND_ORDER = 3_000
+"""Parameters up to which a step of Levenberg-Marquardt costs less than what it saves."""
+
+SECOND_ORDER_WORK = 1e11
+"""Products a step up to which second order is taken: some seconds on one core."""
+
+FULL_BATCH_WORK = 1e9
+"""Products a gradient of all rows up to which L-BFGS is taken: about a second on one core."""
+
+BATCH = 4096
+"""Rows in a step of Adam, so many that the work outweighs the calls."""
+
+
+def choose(model: KAN, rows: int, loss: Curved | Custom) -> tuple[Solver, str]:
+    r"""Return a method and a sentence that says why.
+
+    With *n* rows for each process, *o* outputs and *p* parameters, a step of Levenberg-Marquardt
+    takes about :math:`n o p^2 + p^3` products and a gradient :math:`10 n p`.
+
+    Parameters
+    ----------
+    model : KAN
+    rows : int
+        Rows of all processes.
+    loss : Curved or Custom
+
+    Examples
+    --------
+    >>> from kanlens.losses import measure
+    >>> choose(KAN([2, 5, 1]), 1000, measure(None))[1]
+    'Levenberg-Marquardt trains this network: its 135 parameters and 1000 rows are few enough for second order.'
+    """
+    count, own = Parameters(model).size, rows / shards.count()
+    if isinstance(loss, Custom):
+        return LBFGS(), "L-BFGS trains this network: the loss is a function, with a curvature that is not known."
+    sizes = f"its {count} parameters and {rows} rows"
+    if count <= LARGEST_SECOND_ORDER and own * model.spec.widths[-1].size * count**2 + count**3 <= SECOND_ORDER_WORK:
+        return (
+            LevenbergMarquardt(),
+            f"Levenberg-Marquardt trains this network: {sizes} are few enough for second order.",
+        )
+    if 10 * own * count <= FULL_BATCH_WORK:
+        return LBFGS(), f"L-BFGS trains this network: {sizes} are too many for second order."
+    return Adam(steps=31, batch=BATCH), f"Adam trains this network in batches: {sizes} are too many for whole passes."

@@ -1,0 +1,179 @@
+"""A pull towards few edges, with its slope and its curvature from moments of the data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kanlens import shards
+from kanlens.jacobian import Parameters, Pass, Pull
+from kanlens.moments import Moments
+from kanlens.network import KAN
+from kanlens.scores import hand_down, share
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    r"""Pull a network towards few edges, by how much they are used.
+
+    The activity :math:`a_e` of an edge is its score (see :func:`kanlens.scores`): the share of the
+    outputs' variation that goes through it. The penalty is
+
+    .. math:: \lambda \sum_{\text{layers}} \Big( l_1 \sum_e a_e - h \sum_e p_e \log p_e \Big),
+              \quad p_e = a_e / \textstyle\sum_e a_e .
+
+    Parameters
+    ----------
+    strength : float
+        :math:`\lambda`, relative to the variance of the targets.
+    l1 : float
+        Weight of the sum of activities.
+    entropy : float
+        Weight :math:`h` of the entropy, which favours few strong edges over many weak ones.
+
+    Notes
+    -----
+    Weights or raw deviations as activities were rejected: a network lowers both for free, by
+    shrinking a hidden node and stretching the function behind it.
+
+    References
+    ----------
+    Z. Liu et al., *KAN* (2024), section 2.5.1, for the two terms.
+    """
+
+    strength: float = 1e-3
+    l1: float = 1.0
+    entropy: float = 2.0
+
+    def value(self, activity: Tensor) -> Tensor:
+        """Return the penalty of one layer's activities `(edges,)`."""
+        portion = activity / activity.sum().clamp_min(1e-300)
+        entropy = -(portion * portion.clamp_min(1e-12).log()).sum()
+        return self.strength * (self.l1 * activity.sum() + self.entropy * entropy)
+
+    def slope(self, activity: Tensor) -> Tensor:
+        """Return the derivative of :meth:`value` by each activity."""
+        whole = activity.sum().clamp_min(1e-300)
+        portion = activity / whole
+        by_portion = -portion.clamp_min(1e-12).log() - (portion > 1e-12).to(portion)
+        by_activity = (by_portion - (portion * by_portion).sum()) / whole
+        return self.strength * (self.l1 + self.entropy * by_activity)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Hold the moments of one layer's sub-nodes `(out,)` and edges `(out, in)`."""
+
+    subnodes: Moments
+    edges: Moments
+
+    @classmethod
+    def of(cls, step: Pass) -> "Spread":
+        """Measure one layer of a forward pass."""
+        return cls(Moments.of(step.subnodes), Moments.of(step.edges))
+
+    def __add__(self, other: "Spread") -> "Spread":
+        return Spread(self.subnodes + other.subnodes, self.edges + other.edges)
+
+    def gathered(self) -> "Spread":
+        """Return the moments over the rows of all processes."""
+        return Spread(self.subnodes.gathered(), self.edges.gathered())
+
+
+class Force:
+    """Hold what a penalty says of a network: its value, and its derivatives by the deviations of all rows.
+
+    The derivatives are first by the deviations of edges and sub-nodes, small tensors over which
+    scores are handed down; then :meth:`pulls` turns them into derivatives by the rows of any
+    chunk. So the penalty is that of all rows, however they are cut up.
+    """
+
+    @torch.no_grad()
+    def __init__(self, penalty: Sparsity, model: KAN, spreads: Sequence[Spread]) -> None:
+        self.model, self.spreads = model, spreads
+        at_edges, at_subnodes = [s.edges.deviation for s in spreads], [s.subnodes.deviation for s in spreads]
+        scores = hand_down(at_subnodes, at_edges, model.spec.widths)
+        self.value = 0.0
+        self.slopes: list[Tensor] = []  # of the penalty by the activities of live splines
+        self.activities: list[Tensor] = []
+        self.by_subnode: list[Tensor] = []  # derivatives by deviations, over them
+        self.by_edge: list[Tensor] = []
+        handed = torch.zeros_like(scores.nodes[0])  # derivative by the scores of the nodes below
+        for number, (layer, _, width) in enumerate(model.parts()):
+            live = layer.mask > 0
+            activity = scores.edges[number]
+            self.activities.append(activity[live])
+            self.slopes.append(penalty.slope(activity[live]))
+            self.value += float(penalty.value(activity[live]))
+            by_activity = handed.expand_as(activity).clone()
+            by_activity[live] += self.slopes[-1]
+            own = share(scores.nodes[number + 1], at_subnodes[number], width)
+            inverse = _inverse(at_subnodes[number])
+            self.by_edge.append(by_activity * own[:, None] * _inverse(at_edges[number]))
+            self.by_subnode.append(-(by_activity * activity).sum(1) * inverse.square())
+            through = (by_activity * at_edges[number]).sum(1) * inverse
+            handed = torch.stack([through[list(group)].sum() for group in width.groups()])
+
+    def pulls(self, passes: Sequence[Pass]) -> list[Pull]:
+        """Return the penalty's derivatives by the sub-nodes and edges of a chunk of rows."""
+        found = []
+        for step, spread, by_subnode, by_edge in zip(passes, self.spreads, self.by_subnode, self.by_edge, strict=True):
+            subnodes = (step.subnodes - spread.subnodes.mean) * (by_subnode / spread.subnodes.count)
+            edges = (step.edges - spread.edges.mean) * (by_edge / spread.edges.count)
+            found.append(Pull(subnodes, edges))
+        return found
+
+    def curvature(self, parameters: Parameters, covariances: Sequence[Tensor]) -> Tensor:
+        """Return the Hessian `(p, p)` of the parabola that touches the penalty at the present activities.
+
+        An activity is the root of a quadratic form in its edge's parameters, so that the parabola
+        has this form's matrix (iteratively reweighted least squares).
+        """
+        size = parameters.size
+        hessian = covariances[0].new_zeros(size, size)
+        for number, block in enumerate(parameters.blocks()):
+            out, in_ = parameters.live[number].unbind(1)
+            own = self.spreads[number].edges.deviation[out, in_]
+            floor = 1e-3 * own.amax() if len(own) else 0.0
+            weight = self.slopes[number].clamp_min(0) * self.activities[number] / (own + floor + 1e-150) ** 2
+            hessian[block[:, :, None], block[:, None, :]] += weight[:, None, None] * covariances[number][in_]
+        return hessian
+
+
+class Covariances:
+    """Gather, layer by layer, the covariances of what the parameters of an input's splines multiply.
+
+    Products are summed around the means of the first rows, which keeps their digits, and moved to
+    the means of all rows at the end.
+    """
+
+    def __init__(self) -> None:
+        self.origins: list[Tensor] = []
+        self.sums: list[Tensor] = []
+        self.products: list[Tensor] = []
+        self.count = 0.0
+
+    def add(self, passes: Sequence[Pass]) -> None:
+        """Add a chunk of rows."""
+        features = [step.features() for step in passes]
+        if not self.origins:
+            self.origins = [shards.shared(f.mean(0)) for f in features]
+            self.sums = [torch.zeros_like(origin) for origin in self.origins]
+            self.products = [o.new_zeros(*o.shape, o.shape[1]) for o in self.origins]
+        self.count += len(features[0])
+        for number, (found, origin) in enumerate(zip(features, self.origins, strict=True)):
+            centred = (found - origin).transpose(0, 1)  # (in, batch, size)
+            self.sums[number] += centred.sum(1)
+            self.products[number] += centred.mT @ centred
+
+    def over_all(self) -> list[Tensor]:
+        """Return the covariances `(in, size, size)` over all rows of all processes."""
+        count = shards.total(self.sums[0].new_tensor(self.count))
+        means = [shards.total(found) / count for found in self.sums]
+        second = [shards.total(found) / count for found in self.products]
+        return [s - m[:, :, None] * m[:, None, :] for s, m in zip(second, means, strict=True)]
+
+
+def _inverse(values: Tensor) -> Tensor:
+    return torch.where(values > 0, 1 / values.where(values > 0, 1.0), 0.0)
