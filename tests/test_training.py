@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from kanlens.bases import BSpline
+from kanlens.choice import choose
 from kanlens.data import split
 from kanlens.errors import InputError
+from kanlens.losses import measure
 from kanlens.network import KAN
 from kanlens.objective import NetworkObjective
 from kanlens.regrid import MARGIN
@@ -358,3 +360,67 @@ def test_no_configuration_ends_in_nan(chosen: dict[str, Any]) -> None:
     assert all(math.isfinite(value) for value in (*history.loss, *history.penalty))
     assert all(bool(value.isfinite().all()) for value in model.state_dict().values())
     assert rmse(model, x, y) <= before * (1 + 1e-5) or penalty is not None
+
+
+# --- classes, sizes ----------------------------------------------------------------------
+
+
+def test_classes_are_learnt_by_second_order() -> None:
+    x = points(400, 2)
+    angle = torch.atan2(x[:, 1], x[:, 0])
+    classes = ((angle + math.pi) * 3 / (2 * math.pi)).long().clamp(max=2)
+    model = KAN([2, 3, 3], dtype=torch.float64)
+    history = fit(model, x, classes, loss="cross_entropy", penalty=Sparsity(strength=1e-4))
+    assert isinstance(history.solver, LevenbergMarquardt)
+    assert float((model(x).argmax(1) == classes).double().mean()) > 0.97
+    assert all(later <= earlier for earlier, later in itertools.pairwise(history.loss[-8:]))
+
+
+def test_classes_that_can_be_told_apart_end_in_no_nan() -> None:
+    model = KAN([2, 1], dtype=torch.float64)
+    history = fit(model, X, (X[:, 0] > 0).double(), loss="logistic", solver=LevenbergMarquardt(steps=100))
+    assert history.loss[-1] < 1e-3
+    assert all(bool(value.isfinite().all()) for value in model.state_dict().values())
+
+
+def test_weights_say_which_rows_count() -> None:
+    y = Y.clone()
+    y[::2] = 50.0
+    model = KAN([2, 2, 1], dtype=torch.float64)
+    fit(model, X, y, weights=torch.arange(300) % 2)
+    assert rmse(model, X[1::2], Y[1::2]) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (torch.ones(7), "as many weights as inputs, got 7 and 300"),
+        (-torch.ones(300), "weights of at least 0"),
+        (torch.zeros(300), "not all 0"),
+    ],
+)
+def test_weights_that_cannot_be_meant_are_refused(weights: Tensor, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fit(KAN([2, 1]), X, Y, weights=weights)
+
+
+def test_batches_train_and_repeat() -> None:
+    models = [KAN([2, 3, 1], dtype=torch.float64) for _ in range(2)]
+    histories = [fit(model, X, Y, solver=Adam(steps=31, batch=50), validation=0.1) for model in models]
+    assert rmse(models[0]) < 0.3
+    assert histories[0].loss == histories[1].loss
+    assert len(histories[0].loss) == len(histories[0].validation) == 31
+
+
+@pytest.mark.parametrize(
+    ("widths", "rows", "loss", "solver"),
+    [
+        ([2, 5, 1], 1000, None, LevenbergMarquardt),
+        ([2, 5, 3], 10_000, "cross_entropy", LevenbergMarquardt),
+        ([8, 60, 1], 1000, None, LBFGS),
+        ([2, 5, 1], 1000, torch.nn.functional.l1_loss, LBFGS),
+        ([10, 20, 1], 1_000_000, None, Adam),
+    ],
+)
+def test_the_method_follows_the_sizes(widths: list[int], rows: int, loss: Any, solver: type) -> None:
+    assert isinstance(choose(KAN(widths), rows, measure(loss))[0], solver)
