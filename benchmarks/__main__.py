@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.accuracy import second_order
+from benchmarks.splines import feynman_splines, known, special
 from benchmarks.tutorial import TUTORIAL, Problem, Run, run
 
 FULL = None
@@ -88,6 +89,9 @@ TABLES: dict[str, Callable[[], dict[str, object]]] = {
     "noise": noise,
     "grids": grids,
     "second_order": second_order,
+    "known": known,
+    "special": special,
+    "feynman_splines": feynman_splines,
 }
 
 

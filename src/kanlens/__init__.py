@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kanlens.bases import BSpline
 from kanlens.candidates import Candidate, suggest
+from kanlens.convergence import Convergence, Limit, converge
 from kanlens.errors import InputError, KanlensError, UnknownNameError
 from kanlens.functions import LIBRARY, Function, power
 from kanlens.network import KAN, Edge, KANLayer, Spec, Trace, Width
@@ -38,6 +39,7 @@ __all__ = [
     "Adam",
     "BSpline",
     "Candidate",
+    "Convergence",
     "Discovery",
     "Edge",
     "Function",
@@ -46,6 +48,7 @@ __all__ = [
     "KANLayer",
     "KanlensError",
     "LevenbergMarquardt",
+    "Limit",
     "Sparsity",
     "Spec",
     "Stop",
@@ -53,6 +56,7 @@ __all__ = [
     "UnknownNameError",
     "Width",
     "__version__",
+    "converge",
     "cut",
     "discover",
     "fit",

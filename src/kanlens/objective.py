@@ -16,6 +16,7 @@ from kanlens.losses import Curved, Custom, SquaredError
 from kanlens.moments import Moments
 from kanlens.network import KAN
 from kanlens.quadratic import NormalEquations, Quadratic, Rows
+from kanlens.smoothness import smoothing_rows
 from kanlens.sparsity import Covariances, Force, Sparsity, Spread
 
 CHUNK = 2**22
@@ -37,6 +38,8 @@ class NetworkObjective:
         By default the squared error.
     weights : Tensor, optional
         Weights `(rows,)` of the rows, relative to each other.
+    smoothness : float
+        Strength of the :func:`kanlens.smoothness.smoothing_rows`.
     unit : float, optional
         What the loss is measured in: by default the targets' variance for the squared error, else 1.
     chunk : int
@@ -52,6 +55,7 @@ class NetworkObjective:
         loss: Curved | Custom | None = None,
         weights: Tensor | None = None,
         *,
+        smoothness: float = 0.0,
         unit: float | None = None,
         chunk: int = CHUNK,
     ) -> None:
@@ -64,6 +68,7 @@ class NetworkObjective:
         first = model.layers[0]
         known = x.numel() * first.basis.size <= chunk  # the grid stays, and with it the basis at the inputs
         self.first = first.basis.values(x, first.grid) if known else None
+        self.smoothing = smoothing_rows(self.parameters, x, smoothness / self.unit**0.5) if smoothness else None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None
 
     # --- what solvers ask for --------------------------------------------------------------
@@ -81,7 +86,8 @@ class NetworkObjective:
 
     def value(self, theta: Tensor) -> float:
         """Return the objective."""
-        return sum(self.parts(theta))
+        rough = 0.0 if self.smoothing is None else float((self.smoothing @ theta).square().sum())
+        return sum(self.parts(theta)) + rough
 
     @torch.no_grad()
     def gradient(self, theta: Tensor) -> tuple[float, Tensor]:
@@ -92,9 +98,12 @@ class NetworkObjective:
         for rows, passes in sweep:
             error += self._error(rows, passes)
             slope += self._slope(rows, passes, force)
-        return sum(self._remember(theta, error, force)), shards.total(slope)
+        value, slope = sum(self._remember(theta, error, force)), shards.total(slope)
+        if self.smoothing is not None:
+            rough = self.smoothing @ theta
+            value, slope = value + float(rough @ rough), slope + 2 * (rough @ self.smoothing)
+        return value, slope
 
-    @torch.no_grad()
     def quadratic(self, theta: Tensor) -> Quadratic:
         """Return the Gauss-Newton model, with the penalty's curvature by reweighting.
 
@@ -105,21 +114,26 @@ class NetworkObjective:
         """
         if isinstance(self.loss, Custom):
             raise TypeError("expected a loss with a known curvature, got a function. Take L-BFGS or Adam.")
+        model = self._quadratic(theta, self.loss)
+        return model if self.smoothing is None else model.plus(self.smoothing, self.smoothing @ theta)
+
+    @torch.no_grad()
+    def _quadratic(self, theta: Tensor, loss: Curved) -> Quadratic:
         self.parameters.set(theta)
         chunks = self._chunks(max(self._width, len(theta) * self.y.shape[1]))
         force, sweep = self._prepare(chunks)
-        if force is None and len(chunks) == 1 and shards.count() == 1 and isinstance(self.loss, SquaredError):
+        if force is None and len(chunks) == 1 and shards.count() == 1 and isinstance(loss, SquaredError):
             return self._rows(theta, next(sweep)[1])
         error, slope = torch.zeros_like(theta[0]), torch.zeros_like(theta)
         hessian = theta.new_zeros(len(theta), len(theta))
         covariances = Covariances()
         for rows, passes in sweep:
             outputs, jacobian = passes[-1].nodes, linearise(self.parameters, passes)
-            root = self.loss.root(outputs, jacobian, self.share[rows]).flatten(0, 1)
+            root = loss.root(outputs, jacobian, self.share[rows]).flatten(0, 1)
             hessian.addmm_(root.T, root, alpha=2)
             error += self._error(rows, passes)
             if force is None:
-                slope += self.loss.slopes(outputs, self.y[rows], self.share[rows]).flatten() @ jacobian.flatten(0, 1)
+                slope += loss.slopes(outputs, self.y[rows], self.share[rows]).flatten() @ jacobian.flatten(0, 1)
             else:
                 slope += self._slope(rows, passes, force)
                 covariances.add(passes)

@@ -41,6 +41,9 @@ class Quadratic(Protocol):
     def move(self, damping: float) -> Move | None:
         """Return the step of a damping, None where round-off leaves none."""
 
+    def plus(self, jacobian: Tensor, residual: Tensor) -> "Quadratic":
+        """Return the model with further squares `(rows,)` and their Jacobian `(rows, p)` added."""
+
 
 @dataclass(frozen=True)
 class NormalEquations:
@@ -87,6 +90,14 @@ class NormalEquations:
             return None
         step = -torch.cholesky_solve(self.gradient[:, None], factor)[:, 0]
         return Move(step, 0.5 * float(step @ (damping * self.scale * step - self.gradient)))
+
+    def plus(self, jacobian: Tensor, residual: Tensor) -> "NormalEquations":
+        """Return the model with further squares `(rows,)` and their Jacobian `(rows, p)` added."""
+        return NormalEquations(
+            self.value + float(residual @ residual),
+            self.gradient + 2 * (residual @ jacobian),
+            torch.addmm(self.hessian, jacobian.T, jacobian, alpha=2),
+        )
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,10 @@ class Rows:
     def move(self, damping: float) -> Move | None:
         """Return the step of a damping, None where round-off leaves none."""
         return self._normal.move(damping) if damping >= PRECISE else self._orthogonal(damping)
+
+    def plus(self, jacobian: Tensor, residual: Tensor) -> "Rows":
+        """Return the model with further squares `(rows,)` and their Jacobian `(rows, p)` added."""
+        return Rows(torch.cat([self.jacobian, jacobian]), torch.cat([self.residual, residual]))
 
     @cached_property
     def _normal(self) -> NormalEquations:

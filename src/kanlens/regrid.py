@@ -6,11 +6,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kanlens.bases import BSpline
-from kanlens.network import KAN, KANLayer, multiply
+from kanlens.network import KAN, KANLayer, SymbolicEdges, Width, multiply
 
 MARGIN = 0.005
 """Share of the data's range by which grids reach beyond it; between the data of a sample there are such gaps."""
+
+REACH = 0.1
+"""Share of a hidden node's range by which its grid reaches at most for values that other inputs may give."""
 
 
 @torch.no_grad()
@@ -34,7 +36,9 @@ def regrid(
     intervals : int, optional
         Number of intervals of the new grids, by default as before.
     margin : float
-        Share of the data's range by which uniform grids reach beyond it.
+        Share of the data's range by which uniform grids reach beyond it at least. A hidden node
+        takes its largest value where all its edges do, and few data come near: unless `margin` is
+        0, its grid reaches for that value too, by at most a tenth of the range.
 
     Examples
     --------
@@ -45,10 +49,15 @@ def regrid(
     (20, True)
     """
     result = copy.deepcopy(model)
-    nodes = x
+    nodes, beyond = x, 0 * _ends(x)
     for layer, symbols, width in result.parts():
-        _move(layer, nodes, uniformity, intervals, margin)
+        ends = _ends(nodes)
+        extent = ends[1] - ends[0]
+        beyond = torch.maximum(margin * extent, torch.minimum(beyond, REACH * extent))
+        wide = torch.stack([ends[0] - beyond[0], ends[1] + beyond[1]])
+        _move(layer, nodes, wide, uniformity, intervals)
         nodes = multiply(layer(nodes) + symbols(nodes), width)
+        beyond = _beyond(layer, symbols, width, ends, nodes) if margin else 0 * _ends(nodes)
     if intervals is not None:
         result.spec = replace(result.spec, basis=replace(result.spec.basis, intervals=intervals))
     return result
@@ -95,15 +104,33 @@ def stretch(model: KAN, x: Tensor, y: Tensor) -> KAN:
     return result
 
 
-def _reaching(basis: BSpline, nodes: Tensor, margin: float) -> Tensor:
-    """Return uniform grids that reach a little beyond the data, where new data may fall."""
-    low, high = nodes.amin(0), nodes.amax(0)
-    return basis.grid(low - margin * (high - low), high + margin * (high - low))
+def _ends(values: Tensor) -> Tensor:
+    """Return the smallest and the largest values, `(2, columns)`."""
+    return torch.stack([values.amin(0), values.amax(0)])
 
 
-def _move(layer: KANLayer, nodes: Tensor, uniformity: float, intervals: int | None, margin: float) -> None:
+def _beyond(layer: KANLayer, symbols: SymbolicEdges, width: Width, ends: Tensor, nodes: Tensor) -> Tensor:
+    """Return by how much nodes could pass their data if the inputs were combined anew, `(2, nodes)`."""
+    steps = torch.linspace(0, 1, 64, dtype=ends.dtype, device=ends.device)[:, None]
+    points = ends[0] + (ends[1] - ends[0]) * steps
+    edges = layer.edges(points)
+    if len(symbols):
+        edges = edges + symbols.spread(symbols.values(points), layer.in_features)
+    low, high = edges.amin(0).sum(1), edges.amax(0).sum(1)
+    found = []
+    for group in width.groups():
+        corners = torch.ones(1, dtype=ends.dtype, device=ends.device)
+        for sub in group:
+            corners = torch.cat([corners * low[sub], corners * high[sub]])
+        found.append(torch.stack([corners.amin(), corners.amax()]))
+    reached = torch.stack(found, 1)
+    return (torch.stack([nodes.amin(0) - reached[0], reached[1] - nodes.amax(0)])).clamp_min(0)
+
+
+def _move(layer: KANLayer, nodes: Tensor, ends: Tensor, uniformity: float, intervals: int | None) -> None:
+    """Put a layer's grids over the data, uniform ones from end to end `(2, in)`, with the same curves."""
     basis = layer.basis if intervals is None else replace(layer.basis, intervals=intervals)
-    grid = _reaching(basis, nodes, margin) if uniformity == 1 else basis.adapted(nodes, uniformity)
+    grid = basis.grid(*ends) if uniformity == 1 else basis.adapted(nodes, uniformity)
     inner = basis.inner(grid)
     steps = torch.linspace(0, 1, 4 * basis.size, dtype=grid.dtype, device=grid.device)[:, None]
     spread = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * steps

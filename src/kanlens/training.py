@@ -61,6 +61,7 @@ def fit(
     penalty: Sparsity | None = None,
     loss: str | Loss | None = None,
     weights: Array | None = None,
+    smoothness: float = 1e-6,
     validation: float | tuple[Array, Array] | None = None,
     patience: int | None = None,
     regrid: bool = True,
@@ -94,6 +95,9 @@ def fit(
         output, or a function of all `(outputs, y)` to a scalar tensor. The first three suit second order.
     weights : Tensor or array, optional
         Weights `(rows,)` of the rows in the loss, at least 0, relative to each other.
+    smoothness : float
+        How much splines keep to one polynomial where the data leave them open; see
+        :func:`kanlens.smoothness.smoothing_rows`. Larger values smooth noise away, 0 turns it off.
     validation : float or pair of arrays, optional
         A share of the rows to hold out, or data of its own.
     patience : int, optional
@@ -137,7 +141,7 @@ def fit(
     if not solver:
         logger.info(reason)
     with tqdm(total=chosen.steps, disable=not progress, desc="fit", leave=False) as bar:
-        run = _Run(rows, penalty, kind, held, patience, callback, bar)
+        run = _Run(rows, penalty, kind, smoothness, held, patience, callback, bar)
         work, stop = run.train(work, chosen, regrid)
     _agree(work)
     _write_back(model, work)
@@ -186,10 +190,10 @@ class Sample:
         return int(shards.total(torch.tensor(len(self.x))))
 
     def objective(
-        self, model: KAN, penalty: Sparsity | None = None, loss: Curved | Custom | None = None
+        self, model: KAN, penalty: Sparsity | None = None, loss: Curved | Custom | None = None, smoothness: float = 0.0
     ) -> NetworkObjective:
         """Return what a fit to these rows minimises."""
-        return NetworkObjective(model, self.x, self.y, penalty, loss, self.weights)
+        return NetworkObjective(model, self.x, self.y, penalty, loss, self.weights, smoothness=smoothness)
 
 
 def _agree(work: KAN) -> None:
@@ -225,6 +229,7 @@ class _Run:
     rows: Sample
     penalty: Sparsity | None
     loss: Curved | Custom
+    smoothness: float
     held: Sample | None
     patience: int | None
     callback: Callback | None
@@ -238,7 +243,7 @@ class _Run:
     def train(self, work: KAN, solver: Solver, regrid: bool) -> tuple[KAN, Stop]:
         """Spend the solver's steps in segments, between which the grids follow the data."""
         reached, stop = math.inf, Stop.STEPS
-        self.objective = self.rows.objective(work, self.penalty, self.loss)
+        self.objective = self.rows.objective(work, self.penalty, self.loss, self.smoothness)
         theta = self.objective.parameters.get()
         start = self.objective.value(theta) if self.held is None else self._validate(theta, self.held)
         self._keep(theta, start if math.isfinite(start) else math.inf)
@@ -249,7 +254,7 @@ class _Run:
         for length in _segments(solver.steps) if regrid else [solver.steps]:
             if regrid:
                 work = move_grids(work, x)
-            self.objective = self.rows.objective(work, self.penalty, self.loss)
+            self.objective = self.rows.objective(work, self.penalty, self.loss, self.smoothness)
             solution = replace(solver, steps=length).minimise(  # type: ignore[type-var]
                 self.objective, self.objective.parameters.get(), self._watch
             )

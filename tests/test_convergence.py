@@ -1,0 +1,84 @@
+"""Refinement that always helps: the error falls at the splines' order, and never rises."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from kanlens import KAN, BSpline, InputError, converge, training
+from kanlens.convergence import Limit
+from kanlens.solvers import Stop
+
+
+def sample(rows: int, seed: int = 0, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x = 2 * torch.rand(rows, 2, generator=generator, dtype=torch.float64) - 1
+    y = torch.exp(torch.sin(torch.pi * x[:, :1]) + x[:, 1:] ** 2)
+    return x, y + noise * torch.randn(rows, 1, generator=generator, dtype=torch.float64)
+
+
+@torch.no_grad()
+def error(model: KAN, x: Tensor, y: Tensor) -> float:
+    return float((model(x) - y).square().mean().sqrt())
+
+
+@pytest.mark.parametrize("degree", [1, 3, 5])
+def test_the_error_falls_with_the_order_of_the_splines(degree: int) -> None:
+    x = torch.linspace(-1, 1, 2000, dtype=torch.float64)[:, None]
+    found = converge(KAN([1, 1], basis=BSpline(degree, 8), dtype=torch.float64), x, torch.sin(6 * x), largest=140)
+    errors = torch.tensor([r.rmse for r in found.rounds], dtype=torch.float64)
+    orders = (errors[:-1] / errors[1:]).log2()[errors[1:] > 1e-13]
+    assert orders[-1] > degree + 0.8
+    assert found.limit in (Limit.PARAMETERS, Limit.ROUND_OFF)
+
+
+def test_two_variables_reach_the_floor_of_float64() -> None:
+    x, y = sample(1500)
+    found = converge(KAN([2, 1, 1], basis=BSpline(7, 3), dtype=torch.float64), x, y)
+    assert error(found.model, *sample(500, seed=1)) < 1e-9
+
+
+@pytest.mark.parametrize("rows", [30, 200])
+def test_noise_ends_refinement_with_the_best_grid(rows: int) -> None:
+    x, y = sample(rows, noise=0.1)
+    found = converge(KAN([2, 1, 1], basis=BSpline(3, 3), dtype=torch.float64), x, y, validation=0.3)
+    errors = [r.validation_rmse for r in found.rounds]
+    assert found.limit is Limit.VALIDATION
+    assert found.model.spec.basis.intervals == found.rounds[-2].intervals
+    assert errors[-2] <= min(errors) / 0.9
+
+
+def test_the_model_stays_as_it_is_and_keeps_its_dtype() -> None:
+    model = KAN([2, 1, 1])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = converge(model, *sample(200), largest=60)
+    assert found.model.dtype == torch.float32
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_an_interrupt_keeps_the_best_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(training.NetworkObjective):
+        calls = 0
+
+        def quadratic(self, theta: Tensor) -> object:
+            Interrupting.calls += 1
+            if Interrupting.calls > 60:
+                raise KeyboardInterrupt
+            return super().quadratic(theta)
+
+    monkeypatch.setattr(training, "NetworkObjective", Interrupting)
+    x, y = sample(300)
+    found = converge(KAN([2, 1, 1], basis=BSpline(3, 3), dtype=torch.float64), x, y)
+    assert found.limit is Limit.INTERRUPTED
+    assert error(found.model, x, y) < 0.5
+    assert Stop.INTERRUPTED.value.startswith("It was interrupted")
+
+
+def test_rows_must_be_held_out() -> None:
+    with pytest.raises(InputError, match=r"expected a validation share that holds out a row, got 0\.0 of 50 rows"):
+        converge(KAN([2, 1, 1]), *sample(50), validation=0.0)
+
+
+def test_a_constant_target_is_reached_at_once() -> None:
+    x, y = sample(100)
+    found = converge(KAN([2, 1, 1]), x, torch.full_like(y, 3.0))
+    assert error(found.model.double(), x, torch.full_like(y, 3.0)) < 1e-5
