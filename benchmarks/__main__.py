@@ -3,7 +3,7 @@
 import json
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -33,42 +33,40 @@ PROBLEMS = [
 ]
 
 
-def notebook(seeds: int = 100) -> dict[str, object]:
+Rows = Iterator[tuple[str, object]]
+"""A table: names and figures of its rows, one by one."""
+
+
+def notebook(seeds: int = 100) -> Rows:
     """Run the tutorial in both modes and both dtypes."""
-    result: dict[str, object] = {}
     before = torch.get_default_dtype()
     for dtype in (torch.float32, torch.float64):
-        torch.set_default_dtype(dtype)
         for manual in (False, True):
+            torch.set_default_dtype(dtype)
             runs = [run(TUTORIAL, seed, manual=manual) for seed in range(seeds)]
-            result[f"{dtype}, {'fix_symbolic' if manual else 'auto_symbolic'}"] = _summary(runs)
-    torch.set_default_dtype(before)
-    return result
+            torch.set_default_dtype(before)
+            yield f"{dtype}, {'fix_symbolic' if manual else 'auto_symbolic'}", _summary(runs)
 
 
-def functions(seeds: int = 10) -> dict[str, object]:
+def functions(seeds: int = 10) -> Rows:
     """Run the tutorial's workflow on other formulas."""
-    return {
-        f"{problem.formula} on {list(problem.width)}": _summary([run(problem, seed) for seed in range(seeds)])
-        for problem in PROBLEMS
-    }
+    for problem in PROBLEMS:
+        yield f"{problem.formula} on {list(problem.width)}", _summary([run(problem, seed) for seed in range(seeds)])
 
 
-def noise(seeds: int = 20) -> dict[str, object]:
+def noise(seeds: int = 20) -> Rows:
     """Run the tutorial with 1 % noise on the training labels."""
-    return {"1 % noise": _summary([run(TUTORIAL, seed, noise=0.01) for seed in range(seeds)])}
+    yield "1 % noise", _summary([run(TUTORIAL, seed, noise=0.01) for seed in range(seeds)])
 
 
-def grids(seeds: int = 5) -> dict[str, object]:
+def grids(seeds: int = 5) -> Rows:
     """Run the tutorial on other grids, degrees and widths."""
-    result: dict[str, object] = {}
     for grid in (3, 5, 10, 20):
         for k in (2, 3, 4):
-            result[f"grid={grid}, k={k}"] = _summary([run(TUTORIAL, seed, grid=grid, k=k) for seed in range(seeds)])
+            yield f"grid={grid}, k={k}", _summary([run(TUTORIAL, seed, grid=grid, k=k) for seed in range(seeds)])
     for hidden in (1, 2, 8, 10):
         problem = Problem(TUTORIAL.formula, 2, (2, hidden, 1))
-        result[f"width=[2, {hidden}, 1]"] = _summary([run(problem, seed) for seed in range(seeds)])
-    return result
+        yield f"width=[2, {hidden}, 1]", _summary([run(problem, seed) for seed in range(seeds)])
 
 
 def _summary(runs: list[Run]) -> dict[str, object]:
@@ -83,7 +81,7 @@ def _summary(runs: list[Run]) -> dict[str, object]:
     }
 
 
-TABLES: dict[str, Callable[[], dict[str, object]]] = {
+TABLES: dict[str, Callable[[], Rows]] = {
     "notebook": notebook,
     "functions": functions,
     "noise": noise,
@@ -103,9 +101,12 @@ def main(names: list[str]) -> None:
     folder = Path("build/benchmarks")
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or TABLES:
-        table = TABLES[name]()
-        (folder / f"{name}.json").write_text(json.dumps(table, indent=2))
-        sys.stdout.write(f"\n{name}\n{json.dumps(table, indent=2)}\n")
+        table: dict[str, object] = {}
+        for row, figures in TABLES[name]():
+            table[row] = figures
+            (folder / f"{name}.json").write_text(json.dumps(table, indent=2))  # after each row: some take minutes
+            sys.stdout.write(f"{name}: {row}: {json.dumps(figures)}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ from several starts. An MLP with as many parameters is trained on the same rows 
 import itertools
 import math
 import statistics
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -27,34 +26,35 @@ STEPS = 30
 LARGEST = 700
 
 
-def known(seeds: int = 3) -> dict[str, object]:
+Rows = Iterator[tuple[str, object]]
+
+
+def known(seeds: int = 3) -> Rows:
     """Measure the functions whose shape the paper gives."""
     return _table(KNOWN, seeds, with_mlp=False)
 
 
-def special(seeds: int = 3) -> dict[str, object]:
+def special(seeds: int = 3) -> Rows:
     """Measure the special functions."""
     return _table(SPECIAL, seeds)
 
 
-def feynman_splines(seeds: int = 3) -> dict[str, object]:
+def feynman_splines(seeds: int = 3) -> Rows:
     """Measure Feynman's equations without units."""
     return _table(FEYNMAN, seeds)
 
 
-def _table(targets: Sequence[Target], seeds: int, with_mlp: bool = True) -> dict[str, object]:
-    rows: dict[str, Any] = {}
+def _table(targets: Sequence[Target], seeds: int, with_mlp: bool = True) -> Rows:
+    """Yield the median over the seeds for each function, then the geometric means."""
+    found: list[dict[str, float]] = []
     for target in targets:
         runs = [_measure(target, seed, with_mlp) for seed in range(seeds)]
         row = {key: statistics.median(run[key] for run in runs) for key in runs[0] if key not in ("shape", "best_of")}
-        rows[target.name] = row | {
-            "shapes": [run["shape"] for run in runs],
-            "best_of": min(run["best_of"] for run in runs),
-        }
-        sys.stderr.write(f"{target.name}: {rows[target.name]}\n")
-    measured = [key for key in ("kan", "best_of", "mlp") if key in next(iter(rows.values()))]
-    means = {key: math.exp(statistics.fmean(math.log(row[key]) for row in rows.values())) for key in measured}
-    return {"rows": rows, "geometric_mean": means}
+        row["best_of"] = min(run["best_of"] for run in runs)
+        found.append(row)
+        yield target.name, row | {"shapes": [run["shape"] for run in runs]}
+    for key in {"kan", "best_of", "mlp"} & set(found[0]):
+        yield f"geometric mean, {key}", math.exp(statistics.fmean(math.log(row[key]) for row in found))
 
 
 def _measure(target: Target, seed: int, with_mlp: bool) -> dict[str, Any]:
