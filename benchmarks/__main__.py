@@ -33,11 +33,11 @@ PROBLEMS = [
 ]
 
 
-Rows = Iterator[tuple[str, object]]
+Table = Iterator[tuple[str, object]]
 """A table: names and figures of its rows, one by one."""
 
 
-def notebook(seeds: int = 100) -> Rows:
+def notebook(seeds: int = 100) -> Table:
     """Run the tutorial in both modes and both dtypes."""
     before = torch.get_default_dtype()
     for dtype in (torch.float32, torch.float64):
@@ -48,18 +48,18 @@ def notebook(seeds: int = 100) -> Rows:
             yield f"{dtype}, {'fix_symbolic' if manual else 'auto_symbolic'}", _summary(runs)
 
 
-def functions(seeds: int = 10) -> Rows:
+def functions(seeds: int = 10) -> Table:
     """Run the tutorial's workflow on other formulas."""
     for problem in PROBLEMS:
         yield f"{problem.formula} on {list(problem.width)}", _summary([run(problem, seed) for seed in range(seeds)])
 
 
-def noise(seeds: int = 20) -> Rows:
+def noise(seeds: int = 20) -> Table:
     """Run the tutorial with 1 % noise on the training labels."""
     yield "1 % noise", _summary([run(TUTORIAL, seed, noise=0.01) for seed in range(seeds)])
 
 
-def grids(seeds: int = 5) -> Rows:
+def grids(seeds: int = 5) -> Table:
     """Run the tutorial on other grids, degrees and widths."""
     for grid in (3, 5, 10, 20):
         for k in (2, 3, 4):
@@ -81,7 +81,7 @@ def _summary(runs: list[Run]) -> dict[str, object]:
     }
 
 
-TABLES: dict[str, Callable[[], Rows]] = {
+TABLES: dict[str, Callable[[], Table]] = {
     "notebook": notebook,
     "functions": functions,
     "noise": noise,

@@ -26,25 +26,25 @@ STEPS = 30
 LARGEST = 700
 
 
-Rows = Iterator[tuple[str, object]]
+Table = Iterator[tuple[str, object]]
 
 
-def known(seeds: int = 3) -> Rows:
+def known(seeds: int = 3) -> Table:
     """Measure the functions whose shape the paper gives."""
     return _table(KNOWN, seeds, with_mlp=False)
 
 
-def special(seeds: int = 3) -> Rows:
+def special(seeds: int = 3) -> Table:
     """Measure the special functions."""
     return _table(SPECIAL, seeds)
 
 
-def feynman_splines(seeds: int = 3) -> Rows:
+def feynman_splines(seeds: int = 3) -> Table:
     """Measure Feynman's equations without units."""
     return _table(FEYNMAN, seeds)
 
 
-def _table(targets: Sequence[Target], seeds: int, with_mlp: bool = True) -> Rows:
+def _table(targets: Sequence[Target], seeds: int, with_mlp: bool = True) -> Table:
     """Yield the median over the seeds for each function, then the geometric means."""
     found: list[dict[str, float]] = []
     for target in targets:
