@@ -9,11 +9,11 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors shards",
+    "errors shards version",
     "quadratic moments",
     "bases functions solvers data tables constants simplify",
     "network",
-    "jacobian scores regrid candidates losses",
+    "specs jacobian scores regrid candidates losses",
     "smoothness sparsity",
     "objective surgery choice",
     "training",

@@ -3,15 +3,16 @@
 Everything that users need is here: `from kanlens import KAN, fit, prune, snap, formula, plot`.
 """
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kanlens.bases import BSpline
 from kanlens.candidates import Candidate, suggest
 from kanlens.convergence import Convergence, Limit, converge
-from kanlens.errors import InputError, KanlensError, UnknownNameError
+from kanlens.errors import FileError, InputError, KanlensError, UnknownNameError
 from kanlens.functions import LIBRARY, Function, power
 from kanlens.network import KAN, Edge, KANLayer, Spec, Trace, Width
+from kanlens.persistence import header, load, save
 from kanlens.pruning import prune
 from kanlens.regrid import regrid
 from kanlens.scores import scores
@@ -21,14 +22,10 @@ from kanlens.sparsity import Sparsity
 from kanlens.surgery import cut, keep, refine
 from kanlens.symbolic import fix, formula, snap
 from kanlens.training import History, fit
+from kanlens.version import __version__
 
 if TYPE_CHECKING:
     from kanlens.plotting import plot
-
-try:
-    __version__ = metadata.version("kanlens")
-except metadata.PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0+unknown"
 
 _LAZY = {"plot": "kanlens.plotting"}  # matplotlib takes a second to import, and training never needs it
 
@@ -42,6 +39,7 @@ __all__ = [
     "Convergence",
     "Discovery",
     "Edge",
+    "FileError",
     "Function",
     "History",
     "InputError",
@@ -62,12 +60,15 @@ __all__ = [
     "fit",
     "fix",
     "formula",
+    "header",
     "keep",
+    "load",
     "plot",
     "power",
     "prune",
     "refine",
     "regrid",
+    "save",
     "scores",
     "snap",
     "suggest",

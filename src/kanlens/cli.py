@@ -1,6 +1,5 @@
 """The command `kanlens`: from a CSV file to a formula, without code."""
 
-import importlib.metadata
 import re
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from kanlens.errors import InputError, KanlensError
 from kanlens.search import Discovery, discover
 from kanlens.symbolic import formula
 from kanlens.tables import Table, read_csv, symbol_name
+from kanlens.version import __version__
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -26,17 +26,10 @@ RESERVED = frozenset({"E", "pi", "numpy", "scipy", "functools"})
 """Words that mean something else in a formula or in the module that is written."""
 
 
-def _version() -> str:
-    try:
-        return importlib.metadata.version("kanlens")
-    except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
-        return "0+unknown"
-
-
 app = App(
     name="kanlens",
     help="From a table of numbers to a formula, by Kolmogorov-Arnold networks.",
-    version=_version,
+    version=__version__,
     suppress_keyboard_interrupt=False,  # `run` gives the exit code
 )
 

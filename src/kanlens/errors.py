@@ -14,3 +14,7 @@ class UnknownNameError(KanlensError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would show the repr of its message
+
+
+class FileError(KanlensError, ValueError):
+    """Report a file that kanlens cannot read: damaged, of another kind, or written by a newer release."""
