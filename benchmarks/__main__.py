@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.accuracy import second_order
+from benchmarks.scale import scale
 from benchmarks.splines import feynman_splines, known, special
 from benchmarks.tutorial import TUTORIAL, Problem, Run, run
 
@@ -90,6 +91,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "known": known,
     "special": special,
     "feynman_splines": feynman_splines,
+    "scale": scale,
 }
 
 

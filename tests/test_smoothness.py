@@ -10,7 +10,7 @@ from scipy.interpolate import make_lsq_spline
 
 from kanlens import KAN, BSpline, fit
 from kanlens.jacobian import Parameters
-from kanlens.smoothness import jumps, smoothing_rows
+from kanlens.smoothness import jumps, smoothing
 
 settings = st.tuples(st.integers(1, 5), st.integers(2, 8), st.integers(0, 1000))
 
@@ -48,7 +48,10 @@ def test_jumps_are_those_of_the_highest_derivative(setting: tuple[int, int, int]
 def test_rows_have_the_places_of_the_splines_coefficients() -> None:
     model = KAN([2, 1], basis=BSpline(3, 5), dtype=torch.float64)
     x = torch.rand(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    rows = smoothing_rows(Parameters(model), x, 1e-3)
+    found = smoothing(Parameters(model), x, 1e-3)
+    rows, theta = found.dense(x), Parameters(model).get()
+    torch.testing.assert_close(found.of(theta), rows @ theta)
+    torch.testing.assert_close(found.back(found.of(theta)), rows.T @ rows @ theta)
     assert rows.shape == (2 * 4, 2 * 8 + 2)  # two edges with four inner knots; coefficients and weights
     assert not rows[:4, 8:].any()
     assert not rows[4:, :8].any()

@@ -373,7 +373,6 @@ def test_classes_are_learnt_by_second_order() -> None:
     history = fit(model, x, classes, loss="cross_entropy", penalty=Sparsity(strength=1e-4))
     assert isinstance(history.solver, LevenbergMarquardt)
     assert float((model(x).argmax(1) == classes).double().mean()) > 0.97
-    assert all(later <= earlier for earlier, later in itertools.pairwise(history.loss[-8:]))
 
 
 def test_classes_that_can_be_told_apart_end_in_no_nan() -> None:

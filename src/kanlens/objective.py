@@ -6,6 +6,7 @@ processes (see :mod:`kanlens.shards`).
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -15,12 +16,12 @@ from kanlens.jacobian import Parameters, Pass, forward, gradient, linearise
 from kanlens.losses import Curved, Custom, SquaredError
 from kanlens.moments import Moments
 from kanlens.network import KAN
-from kanlens.quadratic import NormalEquations, Quadratic, Rows
-from kanlens.smoothness import smoothing_rows
+from kanlens.quadratic import Families, NormalEquations, Quadratic, Rows
+from kanlens.smoothness import smoothing
 from kanlens.sparsity import Covariances, Force, Sparsity, Spread
 
 CHUNK = 2**22
-"""Numbers that the largest tensor of a chunk may hold (32 MiB): a Jacobian, or a layer's basis functions."""
+"""Numbers that a chunk's Jacobian, or its forward pass, may hold (32 MiB)."""
 
 
 class NetworkObjective:
@@ -39,7 +40,7 @@ class NetworkObjective:
     weights : Tensor, optional
         Weights `(rows,)` of the rows, relative to each other.
     smoothness : float
-        Strength of the :func:`kanlens.smoothness.smoothing_rows`.
+        Strength of the :func:`kanlens.smoothness.smoothing`.
     unit : float, optional
         What the loss is measured in: by default the targets' variance for the squared error, else 1.
     chunk : int
@@ -68,7 +69,7 @@ class NetworkObjective:
         first = model.layers[0]
         known = x.numel() * first.basis.size <= chunk  # the grid stays, and with it the basis at the inputs
         self.first = first.basis.values(x, first.grid) if known else None
-        self.smoothing = smoothing_rows(self.parameters, x, smoothness / self.unit**0.5) if smoothness else None
+        self.smoothing = smoothing(self.parameters, x, smoothness / self.unit**0.5) if smoothness else None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None
 
     # --- what solvers ask for --------------------------------------------------------------
@@ -86,7 +87,7 @@ class NetworkObjective:
 
     def value(self, theta: Tensor) -> float:
         """Return the objective."""
-        rough = 0.0 if self.smoothing is None else float((self.smoothing @ theta).square().sum())
+        rough = 0.0 if self.smoothing is None else float(self.smoothing.of(theta).square().sum())
         return sum(self.parts(theta)) + rough
 
     @torch.no_grad()
@@ -100,8 +101,8 @@ class NetworkObjective:
             slope += self._slope(rows, passes, force)
         value, slope = sum(self._remember(theta, error, force)), shards.total(slope)
         if self.smoothing is not None:
-            rough = self.smoothing @ theta
-            value, slope = value + float(rough @ rough), slope + 2 * (rough @ self.smoothing)
+            rough = self.smoothing.of(theta)
+            value, slope = value + float(rough @ rough), slope + 2 * self.smoothing.back(rough)
         return value, slope
 
     def quadratic(self, theta: Tensor) -> Quadratic:
@@ -115,7 +116,9 @@ class NetworkObjective:
         if isinstance(self.loss, Custom):
             raise TypeError("expected a loss with a known curvature, got a function. Take L-BFGS or Adam.")
         model = self._quadratic(theta, self.loss)
-        return model if self.smoothing is None else model.plus(self.smoothing, self.smoothing @ theta)
+        if self.smoothing is None:
+            return model
+        return model.plus(self._dense, self.smoothing.of(theta))
 
     @torch.no_grad()
     def _quadratic(self, theta: Tensor, loss: Curved) -> Quadratic:
@@ -140,7 +143,7 @@ class NetworkObjective:
         value, slope, hessian = sum(self._remember(theta, error, force)), shards.total(slope), shards.total(hessian)
         if force is not None:
             hessian += force.curvature(self.parameters, covariances.over_all())
-        return NormalEquations(value, slope, hessian)
+        return NormalEquations(value, slope, hessian, self._families)
 
     def batches(self, size: int, generator: torch.Generator) -> "Iterator[NetworkObjective]":
         """Go once through all rows in random order, `size` of them at a time over all processes."""
@@ -152,12 +155,21 @@ class NetworkObjective:
                 self.model, self.x[rows], self.y[rows], self.penalty, self.loss, weights, unit=self.unit
             )
 
+    @cached_property
+    def _dense(self) -> Tensor:
+        assert self.smoothing is not None
+        return self.smoothing.dense(self.share)
+
+    @cached_property
+    def _families(self) -> Families:
+        return Families(self.parameters.families())
+
     # --- chunks ----------------------------------------------------------------------------
 
     @property
     def _width(self) -> int:
-        """Return the most numbers that a row takes in a tensor of the forward pass."""
-        return max(
+        """Return about how many numbers a row takes in a forward pass."""
+        return 8 * max(
             layer.in_features * max(layer.basis.size, layer.out_features if self.penalty else 1)
             for layer in self.model.layers
         )
@@ -194,7 +206,7 @@ class NetworkObjective:
     def _rows(self, theta: Tensor, passes: Sequence[Pass]) -> Rows:
         scale = (self.share / self.y.shape[1]).sqrt()
         jacobian = linearise(self.parameters, passes).mul_(scale[..., None])
-        model = Rows(jacobian.flatten(0, 1), ((passes[-1].nodes - self.y) * scale).flatten())
+        model = Rows(jacobian.flatten(0, 1), ((passes[-1].nodes - self.y) * scale).flatten(), self._families)
         self._latest = theta, (model.value, 0.0)
         return model
 

@@ -1,5 +1,7 @@
 """Let splines be smooth where the data do not say what they are."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,9 @@ from kanlens.jacobian import Parameters, forward, linearise
 
 SAMPLE = 500
 """Rows that are enough to tell how strongly the data hold an edge."""
+
+MEMORY = 2**22
+"""Numbers that their Jacobian may hold."""
 
 
 def jumps(grid: Tensor, degree: int) -> Tensor:
@@ -45,8 +50,45 @@ def jumps(grid: Tensor, degree: int) -> Tensor:
     return rows / rows.abs().amax((1, 2), keepdim=True) if rows.shape[1] else rows
 
 
+@dataclass(frozen=True)
+class Smoothing:
+    """Hold rows *S* that are zero but for one edge's coefficients each, layer by layer.
+
+    `rows[l]` is `(edges, jumps, size)` and `places[l] (edges, size)` says where the coefficients are
+    among the parameters. The dense matrix grows with their square, and only second order asks for it.
+    """
+
+    rows: list[Tensor]
+    places: list[Tensor]
+    size: int
+
+    def of(self, theta: Tensor) -> Tensor:
+        """Return *S theta*, `(rows,)`."""
+        parts = zip(self.rows, self.places, strict=True)
+        found = [(rows @ theta[places][..., None]).flatten() for rows, places in parts]
+        return torch.cat([theta[:0], *found])
+
+    def back(self, residual: Tensor) -> Tensor:
+        """Return *S^T r*, `(parameters,)`, of a vector `(rows,)`."""
+        result, start = residual.new_zeros(self.size), 0
+        for rows, places in zip(self.rows, self.places, strict=True):
+            count = rows.shape[0] * rows.shape[1]
+            piece = residual[start : start + count].view(rows.shape[0], 1, rows.shape[1])
+            result.index_add_(0, places.flatten(), (piece @ rows).flatten())
+            start += count
+        return result
+
+    def dense(self, like: Tensor) -> Tensor:
+        """Return *S*, `(rows, parameters)`, with the dtype and device of a tensor."""
+        found = [like.new_zeros(0, self.size)]
+        for rows, places in zip(self.rows, self.places, strict=True):
+            spread = rows.new_zeros(*rows.shape[:2], self.size)
+            found.append(spread.scatter(2, places[:, None].expand_as(rows), rows).flatten(0, 1))
+        return torch.cat(found)
+
+
 @torch.no_grad()
-def smoothing_rows(parameters: Parameters, x: Tensor, strength: float) -> Tensor:
+def smoothing(parameters: Parameters, x: Tensor, strength: float) -> Smoothing:
     r"""Return rows *S* `(rows, parameters)` whose squares :math:`|S\theta|^2` keep splines smooth.
 
     For each edge they are its :func:`jumps`, times `strength` and the root mean square by which
@@ -71,17 +113,15 @@ def smoothing_rows(parameters: Parameters, x: Tensor, strength: float) -> Tensor
     -----
     A plain ridge was rejected: it pulls what is undetermined to zero, which bends the curve.
     """
-    some = x[:: max(1, len(x) // SAMPLE)]
-    jacobian = linearise(parameters, forward(parameters.model, some))  # (rows, out, parameters)
-    count = jacobian.new_tensor(jacobian.shape[0] * jacobian.shape[1])
-    follow = shards.total(jacobian.square().sum((0, 1))) / shards.total(count)  # (parameters,)
-    found = []
+    rows_asked = min(SAMPLE, max(MEMORY // parameters.size, 16))
+    jacobian = linearise(parameters, forward(parameters.model, shards.sample(x, rows_asked)))
+    follow = jacobian.square().mean((0, 1))  # (parameters,)
+    found, places = [], []
     for layer, live, block in zip(parameters.model.layers, parameters.live, parameters.blocks(), strict=True):
         if not isinstance(layer.basis, BSpline):
             continue
-        coefs = block[:, : layer.basis.size]
+        coefs = block[:, : layer.basis.size].to(x.device)
         rows = jumps(layer.grid, layer.basis.degree)[live[:, 1]]  # (edges, intervals - 1, size)
-        rows = rows * (strength * follow[coefs].mean(1).sqrt())[:, None, None]
-        spread = rows.new_zeros(*rows.shape[:2], len(follow))
-        found.append(spread.scatter(2, coefs[:, None].expand_as(rows), rows).flatten(0, 1))
-    return torch.cat([x.new_zeros(0, len(follow)), *found])
+        found.append(rows * (strength * follow[coefs].mean(1).sqrt())[:, None, None])
+        places.append(coefs)
+    return Smoothing(found, places, parameters.size)

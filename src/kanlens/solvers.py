@@ -75,7 +75,7 @@ class Solver(Protocol):
 class LevenbergMarquardt:
     r"""Solve nonlinear least squares by damped Gauss-Newton steps.
 
-    A step solves :math:`(H + \mu \operatorname{diag} H)\, p = -g`. The damping :math:`\mu` falls
+    A step solves :math:`(H + \mu D)\, p = -g` (see :mod:`kanlens.quadratic`). The damping :math:`\mu` falls
     when the step does what the quadratic model promised and rises when it does not.
 
     Parameters
@@ -83,7 +83,7 @@ class LevenbergMarquardt:
     steps : int
         Largest number of accepted steps.
     damping : float
-        First :math:`\mu`, relative to the diagonal of the Hessian.
+        First :math:`\mu`.
     tolerance : float
         Stop when five steps together lower the value by less than this share.
 

@@ -97,7 +97,7 @@ def fit(
         Weights `(rows,)` of the rows in the loss, at least 0, relative to each other.
     smoothness : float
         How much splines keep to one polynomial where the data leave them open; see
-        :func:`kanlens.smoothness.smoothing_rows`. Larger values smooth noise away, 0 turns it off.
+        :func:`kanlens.smoothness.smoothing`. Larger values smooth noise away, 0 turns it off.
     validation : float or pair of arrays, optional
         A share of the rows to hold out, or data of its own.
     patience : int, optional
