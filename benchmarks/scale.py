@@ -19,7 +19,7 @@ MIB = 2**20
 
 def scale(rows: int = 1_000_000) -> dict[str, object]:
     """Train on a million rows, on two processes against one, and time steps of all sizes."""
-    return {"rows": _alone(_million, rows), "processes": two_processes(), "step": steps()}
+    return {"million": _alone(_million, rows), "processes": two_processes(), "step": steps()}
 
 
 def _alone(function: object, *arguments: object) -> object:

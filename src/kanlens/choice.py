@@ -49,4 +49,4 @@ def choose(model: KAN, rows: int, loss: Curved | Custom) -> tuple[Solver, str]:
         )
     if 10 * own * count <= FULL_BATCH_WORK:
         return LBFGS(), f"L-BFGS trains this network: {sizes} are too many for second order."
-    return Adam(steps=31, batch=BATCH), f"Adam trains this network in batches: {sizes} are too many for whole passes."
+    return Adam(steps=7, batch=BATCH), f"Adam trains this network in batches: {sizes} are too many for whole passes."

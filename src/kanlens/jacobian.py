@@ -76,14 +76,6 @@ class Parameters:
             start += int(free.sum())
         return found
 
-    def families(self) -> Tensor:
-        """Return for each parameter the number of its family: a layer's coefficients are one, any other its own."""
-        member = torch.arange(self.size)
-        for layer, block in zip(self.model.layers, self.blocks(), strict=True):
-            coefficients = block[:, : layer.basis.size].flatten()
-            member[coefficients] = coefficients[:1].expand_as(coefficients)
-        return member.to(self.model.device)
-
     def place(self, layer: int, edge: int, letter: int) -> int:
         """Return the place of one constant of a symbolic edge, which must be free."""
         start = 0

@@ -16,7 +16,7 @@ from kanlens.jacobian import Parameters, Pass, forward, gradient, linearise
 from kanlens.losses import Curved, Custom, SquaredError
 from kanlens.moments import Moments
 from kanlens.network import KAN
-from kanlens.quadratic import Families, NormalEquations, Quadratic, Rows
+from kanlens.quadratic import NormalEquations, Quadratic, Rows
 from kanlens.smoothness import smoothing
 from kanlens.sparsity import Covariances, Force, Sparsity, Spread
 
@@ -143,7 +143,7 @@ class NetworkObjective:
         value, slope, hessian = sum(self._remember(theta, error, force)), shards.total(slope), shards.total(hessian)
         if force is not None:
             hessian += force.curvature(self.parameters, covariances.over_all())
-        return NormalEquations(value, slope, hessian, self._families)
+        return NormalEquations(value, slope, hessian)
 
     def batches(self, size: int, generator: torch.Generator) -> "Iterator[NetworkObjective]":
         """Go once through all rows in random order, `size` of them at a time over all processes."""
@@ -159,10 +159,6 @@ class NetworkObjective:
     def _dense(self) -> Tensor:
         assert self.smoothing is not None
         return self.smoothing.dense(self.share)
-
-    @cached_property
-    def _families(self) -> Families:
-        return Families(self.parameters.families())
 
     # --- chunks ----------------------------------------------------------------------------
 
@@ -206,7 +202,7 @@ class NetworkObjective:
     def _rows(self, theta: Tensor, passes: Sequence[Pass]) -> Rows:
         scale = (self.share / self.y.shape[1]).sqrt()
         jacobian = linearise(self.parameters, passes).mul_(scale[..., None])
-        model = Rows(jacobian.flatten(0, 1), ((passes[-1].nodes - self.y) * scale).flatten(), self._families)
+        model = Rows(jacobian.flatten(0, 1), ((passes[-1].nodes - self.y) * scale).flatten())
         self._latest = theta, (model.value, 0.0)
         return model
 

@@ -1,7 +1,6 @@
 """Find the smallest network that does what a network does."""
 
 import copy
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from kanlens.surgery import cut, keep, refine, spare
 from kanlens.training import fit
 
 FAIR = 1.05
-"""Errors within this factor, or within a standard error of the held-out one, count as the same."""
+"""Errors within this factor count as the same: held-out errors of equally good fits differ by more."""
 
 RESTARTS = 3
 """Fresh starts that a smaller network gets when the nodes kept from the larger one do not do."""
@@ -107,8 +106,7 @@ class _Judge:
 
     def good_enough(self, tried: _Tried, than: float) -> bool:
         """Tell whether an error is as low as another one, up to the floor of float64."""
-        fair = max(FAIR, 1 + 1 / math.sqrt(2 * len(self.held_x)))  # how well so many rows tell a deviation
-        return tried.error <= max(fair * than, 1e-10)
+        return tried.error <= max(FAIR * than, 1e-10)
 
 
 def _fewest_nodes(whole: _Tried, judge: _Judge) -> _Tried:

@@ -2,8 +2,7 @@ r"""Quadratic models of an objective around a point, and the damped steps that t
 
 Around a point an objective is :math:`v + g^T p + \tfrac12 p^T H p`. A damped step minimises
 this plus :math:`\tfrac{\mu}{2} \sum_k D_k p_k^2`, where *D* is the diagonal of *H*, so that no
-parameter's units matter, plus a share of its mean over parameters of the same units. Two classes
-hold such a model in two ways and offer the same names.
+parameter's units matter. Two classes hold such a model in two ways and offer the same names.
 """
 
 from dataclasses import dataclass
@@ -15,39 +14,6 @@ from torch import Tensor
 
 PRECISE = 1e-10
 """Damping from which normal equations are precise: their error is about float64's over the damping."""
-
-
-FLOOR = 1e-2
-"""Share of the mean over its family that damps every parameter.
-
-By the diagonal alone, as Marquardt has it, a coefficient that few data touch is hardly damped. It
-runs off, takes nodes out of the range of their grids, and the fit ends in a poor valley. The mean
-over all parameters was rejected: it makes the units of inputs and targets matter.
-"""
-
-
-class Families:
-    """Group parameters that share their units, such as the coefficients of a layer.
-
-    Parameters
-    ----------
-    member : Tensor
-        The number of each parameter's family, `(p,)`.
-
-    Examples
-    --------
-    >>> Families(torch.tensor([0, 0, 1])).mean(torch.tensor([1.0, 3.0, 5.0]))
-    tensor([2., 2., 5.])
-    """
-
-    def __init__(self, member: Tensor) -> None:
-        self.member = member
-        self.sizes = torch.bincount(member).clamp_min(1)
-
-    def mean(self, values: Tensor) -> Tensor:
-        """Return for each parameter the mean of values `(p,)` over its family."""
-        sums = values.new_zeros(len(self.sizes)).index_add_(0, self.member, values)
-        return (sums / self.sizes)[self.member]
 
 
 class Move(NamedTuple):
@@ -67,10 +33,6 @@ class Quadratic(Protocol):
     @property
     def gradient(self) -> Tensor:
         """Return its gradient `(p,)`."""
-
-    @property
-    def scale(self) -> Tensor:
-        """Return *D*, by which damping weighs the parameters, `(p,)`."""
 
     @property
     def hessian(self) -> Tensor:
@@ -98,8 +60,6 @@ class NormalEquations:
         `(p,)`
     hessian : Tensor
         `(p, p)`
-    families : Families, optional
-        By default each parameter has units of its own.
 
     Examples
     --------
@@ -115,16 +75,11 @@ class NormalEquations:
     value: float
     gradient: Tensor
     hessian: Tensor
-    families: Families | None = None
 
     @cached_property
     def scale(self) -> Tensor:
-        """Return *D*, by which damping weighs the parameters, `(p,)`."""
-        diagonal = self.hessian.diagonal()
-        if self.families is not None:
-            diagonal = diagonal + FLOOR * self.families.mean(diagonal)
-        # low enough that a parameter of large units does not freeze the others
-        return diagonal.clamp_min(1e-30 * float(diagonal.amax()) + torch.finfo(diagonal.dtype).tiny)
+        """Return the diagonal of the Hessian, kept above zero."""
+        return _kept(self.hessian.diagonal())
 
     def move(self, damping: float) -> Move | None:
         """Return the step of a damping, None where round-off leaves none."""
@@ -142,7 +97,6 @@ class NormalEquations:
             self.value + float(residual @ residual),
             self.gradient + 2 * (residual @ jacobian),
             torch.addmm(self.hessian, jacobian.T, jacobian, alpha=2),
-            self.families,
         )
 
 
@@ -162,8 +116,6 @@ class Rows:
         *J* `(rows, p)`
     residual : Tensor
         *r* `(rows,)`
-    families : Families, optional
-        By default each parameter has units of its own.
 
     Examples
     --------
@@ -178,7 +130,6 @@ class Rows:
 
     jacobian: Tensor
     residual: Tensor
-    families: Families | None = None
 
     @cached_property
     def value(self) -> float:
@@ -195,27 +146,22 @@ class Rows:
         """Return the Gauss-Newton Hessian `(p, p)`."""
         return 2 * (self.jacobian.T @ self.jacobian)
 
-    @property
-    def scale(self) -> Tensor:
-        """Return *D*, by which damping weighs the parameters, `(p,)`."""
-        return self._normal.scale
-
     def move(self, damping: float) -> Move | None:
         """Return the step of a damping, None where round-off leaves none."""
         return self._normal.move(damping) if damping >= PRECISE else self._orthogonal(damping)
 
     def plus(self, jacobian: Tensor, residual: Tensor) -> "Rows":
         """Return the model with further squares `(rows,)` and their Jacobian `(rows, p)` added."""
-        return Rows(torch.cat([self.jacobian, jacobian]), torch.cat([self.residual, residual]), self.families)
+        return Rows(torch.cat([self.jacobian, jacobian]), torch.cat([self.residual, residual]))
 
     @cached_property
     def _normal(self) -> NormalEquations:
-        return NormalEquations(self.value, self.gradient, self.hessian, self.families)
+        return NormalEquations(self.value, self.gradient, self.hessian)
 
     @cached_property
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return lengths to divide the columns by, their R then, and `Q^T r`."""
-        lengths = (self.scale / 2).sqrt()
+        """Return lengths of the columns, R of the columns of length one, and `Q^T r`."""
+        lengths = _kept(self.jacobian.square().sum(0)).sqrt()
         q, r = torch.linalg.qr(self.jacobian / lengths)
         return lengths, r, q.T @ self.residual
 
@@ -229,3 +175,8 @@ class Rows:
             return None
         along = r @ scaled
         return Move(scaled / lengths, -float(along @ (2 * target + along)))
+
+
+def _kept(squares: Tensor) -> Tensor:
+    """Keep squared lengths above zero, low enough that a parameter of large units does not freeze the others."""
+    return squares.clamp_min(1e-30 * float(squares.amax()) + torch.finfo(squares.dtype).tiny)

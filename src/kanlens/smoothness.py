@@ -113,7 +113,7 @@ def smoothing(parameters: Parameters, x: Tensor, strength: float) -> Smoothing:
     -----
     A plain ridge was rejected: it pulls what is undetermined to zero, which bends the curve.
     """
-    rows_asked = min(SAMPLE, max(MEMORY // parameters.size, 16))
+    rows_asked = min(SAMPLE, max(MEMORY // max(parameters.size, 1), 16))
     jacobian = linearise(parameters, forward(parameters.model, shards.sample(x, rows_asked)))
     follow = jacobian.square().mean((0, 1))  # (parameters,)
     found, places = [], []
