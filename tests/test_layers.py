@@ -11,7 +11,7 @@ SRC = Path(__file__).parents[1] / "src"
 FLOORS = (
     "errors shards version",
     "quadratic moments",
-    "bases functions solvers data tables constants simplify",
+    "bases functions solvers data tables constants simplify expressions",
     "network",
     "specs jacobian scores regrid candidates losses",
     "smoothness sparsity",

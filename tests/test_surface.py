@@ -44,6 +44,7 @@ SURFACE = [
     "header",
     "keep",
     "load",
+    "parse",
     "plot",
     "power",
     "prune",

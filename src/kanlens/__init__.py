@@ -10,6 +10,7 @@ from kanlens.bases import BSpline
 from kanlens.candidates import Candidate, suggest
 from kanlens.convergence import Convergence, Limit, converge
 from kanlens.errors import FileError, InputError, KanlensError, UnknownNameError
+from kanlens.expressions import parse
 from kanlens.functions import LIBRARY, Function, power
 from kanlens.network import KAN, Edge, KANLayer, Spec, Trace, Width
 from kanlens.persistence import header, load, save
@@ -63,6 +64,7 @@ __all__ = [
     "header",
     "keep",
     "load",
+    "parse",
     "plot",
     "power",
     "prune",
