@@ -10,8 +10,10 @@ SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
     "errors shards version",
-    "quadratic moments",
+    "quadratic moments cardinal",
     "bases functions solvers data tables constants simplify expressions",
+    "combination",
+    "layer",
     "network",
     "specs jacobian scores regrid candidates losses",
     "smoothness sparsity",

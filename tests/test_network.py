@@ -16,7 +16,8 @@ from kanlens.bases import BSpline
 from kanlens.candidates import Candidate
 from kanlens.errors import InputError, UnknownNameError
 from kanlens.functions import lookup
-from kanlens.network import KAN, Edge, KANLayer, Spec, SymbolicEdges, Width, multiply
+from kanlens.layer import KANLayer
+from kanlens.network import KAN, Edge, Spec, SymbolicEdges, Width, multiply
 from kanlens.surgery import with_symbols
 from samples import points, rich
 

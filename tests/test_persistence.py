@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import kanlens
 from kanlens import KAN, LIBRARY, BSpline, Edge, FileError, Function, InputError, Spec, UnknownNameError, power, refine
 from kanlens.candidates import Candidate
-from kanlens.network import RESIDUALS
+from kanlens.layer import RESIDUALS
 from kanlens.persistence import CONFIG, MODEL, header, load, save, write_atomically
 from kanlens.specs import BASES, spec_from_json, spec_to_json
 from kanlens.surgery import with_symbols

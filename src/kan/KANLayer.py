@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from kan.design import Design, build
-from kanlens.network import KANLayer as CoreLayer
+from kan.spline import degree
+from kanlens.layer import KANLayer as CoreLayer
 
 
 class KANLayer(nn.Module):
@@ -95,7 +96,7 @@ class KANLayer(nn.Module):
     @property
     def k(self) -> int:
         """Return the degree of the splines."""
-        return self.core.basis.degree
+        return degree(self.core.basis)
 
     @property
     def grid(self) -> Tensor:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from kanlens.bases import BSpline
 from kanlens.errors import InputError
+from kanlens.layer import RESIDUALS
 from kanlens.network import KAN as Core
-from kanlens.network import RESIDUALS, Width
+from kanlens.network import Width
 
 WidthItem = int | Sequence[int]
 

@@ -88,4 +88,5 @@ def as_spline(core: Core, edges: Collection[Edge]) -> Core:
         layer.coef[at.out, at.in_] = coef[0, 0]
         layer.weight[at.out, at.in_] = 0
         layer.mask[at.out, at.in_] = 1
+        layer.look()
     return result

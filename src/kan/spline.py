@@ -6,7 +6,8 @@ Outside the grid a spline goes on as its tangent, where pykan's falls to zero.
 import torch
 from torch import Tensor
 
-from kanlens.bases import BSpline
+from kanlens.bases import Basis, BSpline
+from kanlens.errors import InputError
 
 
 def extend_grid(grid: Tensor, k_extend: int = 0) -> Tensor:
@@ -57,3 +58,10 @@ def curve2coef(x_eval: Tensor, y_eval: Tensor, grid: Tensor, k: int, device: str
 
 def _basis(grid: Tensor, k: int) -> BSpline:
     return BSpline(degree=k, intervals=grid.shape[1] - 1 - 2 * k)
+
+
+def degree(basis: Basis) -> int:
+    """Return the degree of splines, the only basis that pykan knows."""
+    if not isinstance(basis, BSpline):
+        raise InputError(f"expected splines, got {basis}. Use kanlens.KAN for other bases.")
+    return basis.degree

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kan.KANLayer import KANLayer
+from kan.spline import degree
 from kanlens.network import KAN as Core
 from kanlens.network import SymbolicEdges, Trace
 from kanlens.scores import Scores, attribute
@@ -85,7 +86,7 @@ READINGS: dict[str, Callable[["KAN"], Any]] = {
     "n_edge": lambda model: len(model.core.live()),
     "depth": lambda model: model.core.depth,
     "grid": lambda model: model.core.spec.basis.intervals,
-    "k": lambda model: model.core.spec.basis.degree,
+    "k": lambda model: degree(model.core.spec.basis),
     "mult_arity": arity,
     "base_fun_name": lambda model: model.core.spec.residual,
     "grid_eps": lambda model: model.design.grid_eps,

@@ -12,7 +12,8 @@ from kanlens.convergence import Convergence, Limit, converge
 from kanlens.errors import FileError, InputError, KanlensError, UnknownNameError
 from kanlens.expressions import parse
 from kanlens.functions import LIBRARY, Function, power
-from kanlens.network import KAN, Edge, KANLayer, Spec, Trace, Width
+from kanlens.layer import KANLayer
+from kanlens.network import KAN, Edge, Spec, Trace, Width
 from kanlens.persistence import header, load, save
 from kanlens.pruning import prune
 from kanlens.regrid import regrid

@@ -4,12 +4,79 @@ A basis turns points `x (batch, in)` and a `grid (in, knots)` into values `(batc
 an edge's function is the sum of these values times its coefficients.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
+from kanlens.cardinal import Cardinal
 from kanlens.errors import InputError
+
+
+class Evaluator(Protocol):
+    """Evaluate basis functions on grids."""
+
+    @property
+    def size(self) -> int:
+        """Return the number of basis functions of one edge."""
+        ...
+
+    def values(self, x: Tensor, grid: Tensor) -> Tensor:
+        """Return the basis functions `(batch, in, size)` at the points `x (batch, in)`."""
+        ...
+
+    def values_and_slopes(self, x: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the basis functions and their first derivatives, each `(batch, in, size)`."""
+        ...
+
+    def pull_back(self, x: Tensor, grid: Tensor, grad: Tensor) -> Tensor:
+        """Return the derivative `(batch, in)` by `x` of the sum of the values times `grad (batch, in, size)`."""
+        ...
+
+
+class Basis(Evaluator, Protocol):
+    """Describe the functions that edges are made of: what a layer, `regrid` and `fit` ask of a basis.
+
+    A basis is a frozen object without tensors. Its grid `(in, knots)` is a buffer of the layer.
+    """
+
+    @property
+    def intervals(self) -> int:
+        """Return the number of pieces, or what stands for it: how finely the basis resolves its range."""
+        ...
+
+    def resized(self, intervals: int) -> Self:
+        """Return the basis of another number of intervals."""
+        ...
+
+    def refine(self, coef: Tensor, grid: Tensor, intervals: int) -> tuple[Tensor, Tensor]:
+        """Return coefficients and grid of the same curves on another number of intervals."""
+        ...
+
+    def grid(self, low: Tensor, high: Tensor) -> Tensor:
+        """Return a grid `(in, knots)` whose range is `[low, high]`, each `(in,)`."""
+        ...
+
+    def adapted(self, x: Tensor, uniformity: float = 0.02) -> Tensor:
+        """Return a grid `(in, knots)` that follows the data `x (batch, in)`."""
+        ...
+
+    def inner(self, grid: Tensor) -> Tensor:
+        """Return the knots `(in, n)` of the range; the first and the last are its ends."""
+        ...
+
+    def on(self, grid: Tensor) -> Evaluator:
+        """Return what evaluates the basis fastest on a grid: itself, or an equal."""
+        ...
+
+    def derivatives(self, x: Tensor, grid: Tensor, order: int = 1) -> Tensor:
+        """Return the derivatives of an order `>= 0` of the basis functions, `(batch, in, size)`."""
+        ...
+
+    def project(self, x: Tensor, y: Tensor, grid: Tensor) -> Tensor:
+        """Return the coefficients `(out, in, size)` closest to the curves `y (batch, out, in)` at `x (batch, in)`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -56,6 +123,10 @@ class BSpline:
         """Return the number of basis functions of one edge."""
         return self.intervals + self.degree
 
+    def resized(self, intervals: int) -> Self:
+        """Return the splines of the same degree on another number of intervals."""
+        return replace(self, intervals=intervals)
+
     # --- grids ---------------------------------------------------------------------------
 
     def grid(self, low: Tensor, high: Tensor) -> Tensor:
@@ -65,8 +136,7 @@ class BSpline:
         around its value, so that knots are always distinct.
         """
         low, high = _widen(low, high)
-        steps = torch.linspace(0, 1, self.intervals + 1, dtype=low.dtype, device=low.device)
-        return self._extend(low[:, None] + (high - low)[:, None] * steps)
+        return self._extend(low[:, None] + (high - low)[:, None] * self._steps(low))
 
     def adapted(self, x: Tensor, uniformity: float = 0.02) -> Tensor:
         """Return knots that follow the data: quantiles of `x (batch, in)` blended with a uniform grid.
@@ -77,10 +147,9 @@ class BSpline:
         if not 0 < uniformity <= 1:
             raise InputError(f"expected uniformity in (0, 1], got {uniformity}. Use 1 for a uniform grid.")
         low, high = _widen(x.amin(0), x.amax(0))
-        steps = torch.linspace(0, 1, self.intervals + 1, dtype=x.dtype, device=x.device)
         order = torch.linspace(0, len(x) - 1, self.intervals + 1, device=x.device).long()
         quantiles = x.sort(dim=0).values[order].T  # (in, intervals + 1)
-        uniform = low[:, None] + (high - low)[:, None] * steps
+        uniform = low[:, None] + (high - low)[:, None] * self._steps(x)
         inner = uniformity * uniform + (1 - uniformity) * quantiles
         inner[:, 0], inner[:, -1] = low, high
         return self._extend(inner)
@@ -94,6 +163,25 @@ class BSpline:
         step = (inner[:, -1:] - inner[:, :1]) / self.intervals
         outside = step * torch.arange(1, self.degree + 1, dtype=inner.dtype, device=inner.device)
         return torch.cat([inner[:, :1] - outside.flip(-1), inner, inner[:, -1:] + outside], dim=1)
+
+    def on(self, grid: Tensor) -> Evaluator:
+        """Return what evaluates the splines fastest on a grid: a closed form if its knots are equally spaced."""
+        return Cardinal(self.degree, self.intervals) if self._is_uniform(grid) else self
+
+    def _is_uniform(self, grid: Tensor) -> bool:
+        """Tell whether knots are equally spaced, to round-off. It is no where tensors have no values."""
+        if grid.shape[1] != self.size + self.degree + 1:
+            return False
+        inner = self.inner(grid)
+        knots = self._extend(torch.lerp(inner[:, :1], inner[:, -1:], self._steps(grid)))
+        scale = inner.abs().amax(1, keepdim=True)
+        try:
+            return bool(((grid - knots).abs() <= 16 * torch.finfo(grid.dtype).eps * scale).all())
+        except RuntimeError:  # meta and fake tensors, and those mapped by vmap
+            return False
+
+    def _steps(self, like: Tensor) -> Tensor:
+        return torch.linspace(0, 1, self.intervals + 1, dtype=like.dtype, device=like.device)
 
     # --- values --------------------------------------------------------------------------
 
@@ -126,6 +214,10 @@ class BSpline:
             scaled = degree * result / (grid[:, degree:] - grid[:, :-degree])
             result = scaled[..., :-1] - scaled[..., 1:]
         return torch.where((x == inside)[..., None], result, torch.zeros_like(result))
+
+    def pull_back(self, x: Tensor, grid: Tensor, grad: Tensor) -> Tensor:
+        """Return the derivative `(batch, in)` by `x` of the sum of the values times `grad (batch, in, size)`."""
+        return (self.values_and_slopes(x, grid)[1] * grad).sum(2)
 
     @staticmethod
     def _dense(index: Tensor, live: Tensor, size: int) -> Tensor:
@@ -195,7 +287,7 @@ class BSpline:
         present number, the new space holds the old one and the curves stay the same to
         round-off (knot insertion); else they are the least-squares projection.
         """
-        finer = BSpline(self.degree, intervals)
+        finer = self.resized(intervals)
         inner = self.inner(grid)
         steps = torch.linspace(0, self.intervals, intervals + 1, dtype=grid.dtype, device=grid.device)
         piece = steps.floor().long().clamp(max=self.intervals - 1)

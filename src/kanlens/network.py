@@ -12,12 +12,10 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from kanlens.bases import BSpline
+from kanlens.bases import Basis, BSpline
 from kanlens.errors import InputError, UnknownNameError
 from kanlens.functions import Function
-
-RESIDUALS = {"silu": nn.functional.silu, "identity": lambda x: x, "zero": None}
-"""Functions beside the spline on each edge, by name; `zero` is none."""
+from kanlens.layer import RESIDUALS, KANLayer
 
 
 class Edge(NamedTuple):
@@ -103,7 +101,7 @@ class Spec:
     """
 
     widths: tuple[Width, ...]
-    basis: BSpline = field(default_factory=BSpline)
+    basis: Basis = field(default_factory=BSpline)
     residual: str = "silu"
 
     def __post_init__(self) -> None:
@@ -115,105 +113,9 @@ class Spec:
             raise UnknownNameError(f"expected residual to be one of {sorted(RESIDUALS)}, got {self.residual!r}.")
 
     @classmethod
-    def of(cls, widths: Iterable[Any], basis: BSpline | None = None, residual: str = "silu") -> "Spec":
+    def of(cls, widths: Iterable[Any], basis: Basis | None = None, residual: str = "silu") -> "Spec":
         """Build a spec from widths as people write them."""
         return cls(tuple(Width.of(item) for item in widths), basis or BSpline(), residual)
-
-
-class KANLayer(nn.Module):
-    r"""Sum learnable one-variable functions of the inputs.
-
-    .. math:: y_j = \sum_i m_{ji} \Big( w_{ji}\, b(x_i) + \sum_m c_{jim} B_m(x_i) \Big)
-
-    with splines :math:`B_m` on a grid per input, a fixed residual function :math:`b` and a mask.
-
-    Parameters
-    ----------
-    in_features, out_features : int
-        Widths.
-    basis : BSpline
-        Basis of the edges' functions.
-    residual : str
-        `"silu"`, `"identity"` or `"zero"`.
-    low, high : float
-        Range of the first grid.
-    noise : float
-        Size of the random splines at the start.
-    generator : torch.Generator, optional
-        Source of randomness; without it torch's own.
-
-    Shapes
-    ------
-    input `(..., in)`, output `(..., out)`; `coef (out, in, size)`, `weight (out, in)`,
-    `mask (out, in)`, `grid (in, knots)`.
-
-    Examples
-    --------
-    >>> layer = KANLayer(64, 32, basis=BSpline(degree=3, intervals=5))
-    >>> layer(torch.zeros(7, 64)).shape
-    torch.Size([7, 32])
-
-    References
-    ----------
-    Z. Liu et al., *KAN: Kolmogorov-Arnold Networks* (2024), section 2.2.
-    """
-
-    mask: Tensor
-    grid: Tensor
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        *,
-        basis: BSpline | None = None,
-        residual: str = "silu",
-        low: float = -1.0,
-        high: float = 1.0,
-        noise: float = 0.1,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
-        super().__init__()
-        self.in_features, self.out_features = in_features, out_features
-        self.basis = basis or BSpline()
-        self.residual = residual
-        options: dict[str, Any] = {"dtype": dtype, "device": device}
-        ends = torch.ones(in_features, **options)
-        self.register_buffer("grid", self.basis.grid(low * ends, high * ends))
-        self.register_buffer("mask", torch.ones(out_features, in_features, **options))
-        scale = in_features**-0.5
-        # drawn on the CPU in float64, so that a seed means the same network on every device and dtype
-        uniform = torch.rand(out_features, in_features, generator=generator, dtype=torch.float64) * 2 - 1
-        bumps = torch.randn(out_features, in_features, self.basis.size, generator=generator, dtype=torch.float64)
-        self.coef = nn.Parameter((bumps * noise * scale).to(self.grid))
-        self.weight = nn.Parameter((uniform * scale).to(self.grid), requires_grad=self.has_residual)
-
-    @property
-    def has_residual(self) -> bool:
-        """Tell whether the edges have a residual function."""
-        return RESIDUALS[self.residual] is not None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the sums over the edges, `(..., out)`, without a tensor of size batch x out x in."""
-        flat = x.reshape(-1, self.in_features)
-        values = self.basis.values(flat, self.grid).flatten(1)  # (batch, in * size)
-        y = values @ (self.coef * self.mask[..., None]).flatten(1).T
-        if (residual := RESIDUALS[self.residual]) is not None:
-            y = y + residual(flat) @ (self.weight * self.mask).T
-        return y.reshape(*x.shape[:-1], self.out_features)
-
-    def edges(self, x: Tensor) -> Tensor:
-        """Return each edge's function by itself, `(batch, out, in)`."""
-        y = torch.einsum("bik,oik->boi", self.basis.values(x, self.grid), self.coef)
-        if (residual := RESIDUALS[self.residual]) is not None:
-            y = y + residual(x)[:, None, :] * self.weight
-        return y * self.mask
-
-    def extra_repr(self) -> str:
-        """Describe the layer in a line."""
-        return f"{self.in_features}, {self.out_features}, {self.basis}, residual={self.residual!r}"
 
 
 class SymbolicEdges(nn.Module):
@@ -332,7 +234,7 @@ class KAN(nn.Module):
         self,
         widths: Iterable[Any],
         *,
-        basis: BSpline | None = None,
+        basis: Basis | None = None,
         residual: str = "silu",
         seed: int = 0,
         low: float = -1.0,

@@ -68,7 +68,7 @@ class NetworkObjective:
         self.share = each / (float(shards.total(each.sum())) * self.unit)  # (rows, 1)
         first = model.layers[0]
         known = x.numel() * first.basis.size <= chunk  # the grid stays, and with it the basis at the inputs
-        self.first = first.basis.values(x, first.grid) if known else None
+        self.first = first.evaluator.values(x, first.grid) if known else None
         self.smoothing = smoothing(self.parameters, x, smoothness / self.unit**0.5) if smoothness else None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None
 

@@ -32,7 +32,8 @@ from torch import Tensor
 
 from kanlens.errors import FileError, InputError, UnknownNameError
 from kanlens.functions import Function, lookup
-from kanlens.network import KAN, KANLayer, Spec, SymbolicEdges
+from kanlens.layer import KANLayer
+from kanlens.network import KAN, Spec, SymbolicEdges
 from kanlens.specs import basis_record, parse, read, read_basis, read_spec, spec_record, want
 from kanlens.version import __version__
 

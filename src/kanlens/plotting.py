@@ -28,7 +28,8 @@ from torch import Tensor
 
 from kanlens.data import Array, table
 from kanlens.errors import InputError
-from kanlens.network import KAN, Edge, KANLayer, SymbolicEdges, Trace, Width
+from kanlens.layer import KANLayer
+from kanlens.network import KAN, Edge, SymbolicEdges, Trace, Width
 from kanlens.scores import attribute
 
 Points = NDArray[np.float64]

@@ -6,7 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kanlens.network import KAN, KANLayer, SymbolicEdges, Width, multiply
+from kanlens.layer import KANLayer
+from kanlens.network import KAN, SymbolicEdges, Width, multiply
 
 MARGIN = 0.005
 """Share of the data's range by which grids reach beyond it; between the data of a sample there are such gaps."""
@@ -59,7 +60,7 @@ def regrid(
         nodes = multiply(layer(nodes) + symbols(nodes), width)
         beyond = _beyond(layer, symbols, width, ends, nodes) if margin else 0 * _ends(nodes)
     if intervals is not None:
-        result.spec = replace(result.spec, basis=replace(result.spec.basis, intervals=intervals))
+        result.spec = replace(result.spec, basis=result.spec.basis.resized(intervals))
     return result
 
 
@@ -129,12 +130,12 @@ def _beyond(layer: KANLayer, symbols: SymbolicEdges, width: Width, ends: Tensor,
 
 def _move(layer: KANLayer, nodes: Tensor, ends: Tensor, uniformity: float, intervals: int | None) -> None:
     """Put a layer's grids over the data, uniform ones from end to end `(2, in)`, with the same curves."""
-    basis = layer.basis if intervals is None else replace(layer.basis, intervals=intervals)
+    basis = layer.basis if intervals is None else layer.basis.resized(intervals)
     grid = basis.grid(*ends) if uniformity == 1 else basis.adapted(nodes, uniformity)
     inner = basis.inner(grid)
     steps = torch.linspace(0, 1, 4 * basis.size, dtype=grid.dtype, device=grid.device)[:, None]
     spread = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * steps
     points = torch.cat([nodes, spread])
-    curves = torch.einsum("bik,oik->boi", layer.basis.values(points, layer.grid), layer.coef)
+    curves = torch.einsum("bik,oik->boi", layer.evaluator.values(points, layer.grid), layer.coef)
     layer.coef = torch.nn.Parameter(basis.project(points, curves, grid))
     layer.basis, layer.grid = basis, grid

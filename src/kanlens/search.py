@@ -3,14 +3,14 @@
 import copy
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from kanlens.bases import BSpline
+from kanlens.bases import Basis, BSpline
 from kanlens.candidates import Library
 from kanlens.data import Array, table
 from kanlens.network import KAN, Edge, Width
@@ -122,7 +122,7 @@ def symbolise(model: KAN, x: Array, y: Array | None = None, *, library: Library 
         points = table(x, inputs, "inputs")
         with torch.no_grad():
             targets = work(points) if y is None else table(y, 1, "targets")
-        basis = replace(model.spec.basis, intervals=min(model.spec.basis.intervals, 10))
+        basis = model.spec.basis.resized(min(model.spec.basis.intervals, 10))
         exploration = _Exploration(task, points, targets, basis, seed=0)
         named = exploration.explain(_shapes(inputs, hidden=model.depth - 1), work)
     return exact_constants(task, named).to(model.dtype)
@@ -150,7 +150,7 @@ class _Exploration:
     task: Task
     x: Tensor
     y: Tensor
-    basis: BSpline
+    basis: Basis
     seed: int
 
     def explain(self, shapes: Iterable[list[Any]], rich: KAN) -> Named:
@@ -170,7 +170,7 @@ class _Exploration:
         return min([*found, self.task.name_anyhow(rich)], key=self.task.length)
 
 
-def _best_start(task: Task, widths: list[Any], basis: BSpline, seed: int) -> Named:
+def _best_start(task: Task, widths: list[Any], basis: Basis, seed: int) -> Named:
     """Return the best of a few starts of a shape, the first that is good enough.
 
     Where a shape has one product, starts in which its factors share no input come first: they

@@ -11,7 +11,8 @@ from kanlens.candidates import Candidate
 from kanlens.data import Array, table
 from kanlens.errors import InputError
 from kanlens.functions import LIBRARY
-from kanlens.network import KAN, Edge, KANLayer, SymbolicEdges, Width
+from kanlens.layer import KANLayer
+from kanlens.network import KAN, Edge, SymbolicEdges, Width
 from kanlens.regrid import regrid
 
 
@@ -45,8 +46,8 @@ def refine(model: KAN, x: Array, intervals: int) -> KAN:
             coef, layer.grid = layer.basis.refine(layer.coef.double(), layer.grid.double(), intervals)
             layer.coef = torch.nn.Parameter(coef.to(model.dtype))
             layer.grid = layer.grid.to(model.dtype)
-            layer.basis = replace(layer.basis, intervals=intervals)
-    result.spec = replace(result.spec, basis=replace(result.spec.basis, intervals=intervals))
+            layer.basis = layer.basis.resized(intervals)
+    result.spec = replace(result.spec, basis=result.spec.basis.resized(intervals))
     return result
 
 
@@ -141,6 +142,7 @@ def cut(model: KAN, edges: Collection[Edge]) -> KAN:
         gone = {(edge.out, edge.in_) for edge in edges if edge.layer == number}
         for out, in_ in gone:
             result.layers[number].mask[out, in_] = 0
+        result.layers[number].look()
         stay = [e for e, place in enumerate(zip(symbols.out, symbols.in_, strict=True)) if place not in gone]
         result.symbols[number] = SymbolicEdges(
             layer.out_features,
@@ -167,6 +169,7 @@ def with_symbols(model: KAN, symbols: Mapping[Edge, Candidate]) -> KAN:
                 absorbed = [letter in found.function.absorbed for letter in "abcd"]
                 table_[edge.out, edge.in_] = found.function, affine, torch.tensor(absorbed, device=affine.device)
                 result.layers[number].mask[edge.out, edge.in_] = 0
+        result.layers[number].look()
         if table_:
             places = sorted(table_)
             functions, affines, fixed = zip(*(table_[place] for place in places), strict=True)

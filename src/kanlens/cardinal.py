@@ -1,0 +1,119 @@
+"""B-splines on equally spaced knots, in closed form: all are one function, shifted."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Place(NamedTuple):
+    """Say where points lie on a uniform grid, each `(in, batch)`.
+
+    `interval` is the number of the piece, `fraction` the way through it, `past` how many
+    intervals the point is beyond the grid (negative below, zero inside), `step` `(in, 1)` is the width of a piece.
+    """
+
+    interval: Tensor
+    fraction: Tensor
+    past: Tensor
+    step: Tensor
+
+
+@dataclass(frozen=True)
+class Cardinal:
+    r"""Evaluate the B-splines of one degree on uniform grids.
+
+    On the interval that holds a point, `degree + 1` functions are alive, and each is a polynomial
+    of the fraction :math:`t` of the interval that has been passed. From degree to degree
+
+    .. math:: P^r_j(t) = \frac{(t + r - j)\,P^{r-1}_{j-1}(t) + (j + 1 - t)\,P^{r-1}_j(t)}{r}.
+
+    Tensors are laid out as `(in, size, batch)` in memory and seen as `(batch, in, size)`: every
+    step then runs along the batch, and the coefficients of one function are one row.
+
+    References
+    ----------
+    C. de Boor, *A Practical Guide to Splines* (1978), chapter X, on equally spaced knots.
+    """
+
+    degree: int
+    intervals: int
+
+    @property
+    def size(self) -> int:
+        """Return the number of basis functions of one edge."""
+        return self.intervals + self.degree
+
+    def values(self, x: Tensor, grid: Tensor) -> Tensor:
+        """Return the basis functions `(batch, in, size)` at the points `x (batch, in)`."""
+        place = self._place(x, grid)
+        return self._spread(place.interval, self._live(place))
+
+    def values_and_slopes(self, x: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the basis functions and their first derivatives, each `(batch, in, size)`."""
+        place = self._place(x, grid)
+        slopes = [slope / place.step for slope in self._rises(place.fraction)]
+        return self._spread(place.interval, self._live(place)), self._spread(place.interval, slopes)
+
+    def pull_back(self, x: Tensor, grid: Tensor, grad: Tensor) -> Tensor:
+        """Return the derivative `(batch, in)` by `x` of the sum of the values times `grad (batch, in, size)`."""
+        place = self._place(x, grid)
+        rows, index = grad.permute(1, 2, 0), place.interval[:, None]
+        rises = enumerate(self._rises(place.fraction))
+        picked = [rows.gather(1, index + j)[:, 0] * rise for j, rise in rises]
+        return (sum(picked[1:], picked[0]) / place.step).T
+
+    def _place(self, x: Tensor, grid: Tensor) -> Place:
+        low, high = grid[:, self.degree, None], grid[:, self.intervals + self.degree, None]
+        step = (high - low) / self.intervals
+        u = (x.T.contiguous() - low) / step
+        inside = u.clamp(0, self.intervals)
+        # whole numbers first, then the clamp: a NaN falls into some piece, and its fraction stays NaN
+        interval = inside.detach().long().clamp(0, self.intervals - 1)
+        return Place(interval, inside - interval, u - inside, step)
+
+    def _live(self, place: Place) -> list[Tensor]:
+        """Return the values `(in, batch)` of the functions alive, continued by their tangents."""
+        live = _pieces(place.fraction, self.degree)
+        return [value + place.past * rise for value, rise in zip(live, self._rises(place.fraction), strict=True)]
+
+    def _rises(self, t: Tensor) -> list[Tensor]:
+        """Return the derivatives by `t` of the functions alive: the differences of the next lower degree."""
+        lower = _pieces(t, self.degree - 1)
+        return [-lower[0], *(a - b for a, b in pairwise(lower)), lower[-1]]
+
+    def _spread(self, interval: Tensor, live: list[Tensor]) -> Tensor:
+        """Put the live functions' values at their places among all functions."""
+        if torch.compiler.is_compiling():
+            return self._select(interval, live)
+        full = live[0].new_zeros(len(interval), self.size, interval.shape[1])
+        index = interval[:, None] + torch.arange(len(live), device=interval.device)[:, None]
+        return full.scatter(1, index, torch.stack(live, 1)).permute(2, 0, 1)
+
+    def _select(self, interval: Tensor, live: list[Tensor]) -> Tensor:
+        """Do the same by comparisons, which a compiler turns into one vectorised loop."""
+        at, zero = interval.int(), torch.zeros_like(live[0])
+        here = [at == number for number in range(self.intervals)]
+        planes = []
+        for m in range(self.size):
+            plane = zero
+            for j in range(self.degree + 1):
+                if 0 <= m - j < self.intervals:
+                    plane = torch.where(here[m - j], live[j], plane)
+            planes.append(plane)
+        return torch.stack(planes, 1).permute(2, 0, 1)
+
+
+def _pieces(t: Tensor, degree: int) -> list[Tensor]:
+    """Return the `degree + 1` polynomials at the fraction `t` of an interval; they sum to one."""
+    if degree == 0:
+        return [torch.ones_like(t)]
+    rest = 1 - t
+    pieces = [rest, t]
+    for order in range(2, degree + 1):
+        inner = [((t + (order - j)) * pieces[j - 1] + ((j + 1) - t) * pieces[j]) / order for j in range(1, order - 1)]
+        ends = pieces[0] * rest / order, pieces[-1] * t / order
+        pieces = [ends[0], *inner, 1 - sum(inner, ends[0]) - ends[1], ends[1]]
+    return pieces

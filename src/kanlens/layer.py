@@ -1,0 +1,169 @@
+"""The layer of learnable one-variable functions, for any torch model."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kanlens.bases import Basis, BSpline, Evaluator
+from kanlens.combination import combine
+
+RESIDUALS = {"silu": nn.functional.silu, "identity": lambda x: x, "zero": None}
+"""Functions beside the spline on each edge, by name; `zero` is none."""
+
+
+class KANLayer(nn.Module):
+    r"""Sum learnable one-variable functions of the inputs.
+
+    .. math:: y_j = \sum_i m_{ji} \Big( w_{ji}\, b(x_i) + \sum_m c_{jim} B_m(x_i) \Big)
+
+    with basis functions :math:`B_m` on a grid per input, a fixed residual function :math:`b` and a mask.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Widths.
+    basis : Basis
+        Basis of the edges' functions, cubic splines on 5 intervals by default.
+    residual : str
+        `"silu"`, `"identity"` or `"zero"`.
+    low, high : float
+        Range of the first grid.
+    noise : float
+        Size of the random functions at the start.
+    generator : torch.Generator, optional
+        Source of randomness; without it torch's own.
+
+    Shapes
+    ------
+    input `(..., in)`, output `(..., out)`; `coef (out, in, size)`, `weight (out, in)`,
+    `mask (out, in)`, `grid (in, knots)`.
+
+    Notes
+    -----
+    `coef` lies in memory as `(in, size, out)`, one row for each basis function; a state dict holds
+    a contiguous copy. `grid` and `mask` may be assigned or written in place; after writes in place,
+    a compiled layer has to :meth:`look`.
+
+    Examples
+    --------
+    >>> layer = KANLayer(64, 32, basis=BSpline(degree=3, intervals=5))
+    >>> layer(torch.zeros(7, 64)).shape
+    torch.Size([7, 32])
+
+    References
+    ----------
+    Z. Liu et al., *KAN: Kolmogorov-Arnold Networks* (2024), section 2.2.
+    """
+
+    mask: Tensor
+    grid: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        basis: Basis | None = None,
+        residual: str = "silu",
+        low: float = -1.0,
+        high: float = 1.0,
+        noise: float = 0.1,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.basis: Basis = basis or BSpline()
+        self.residual = residual
+        options: dict[str, Any] = {"dtype": dtype, "device": device}
+        ends = torch.ones(in_features, **options)
+        self.register_buffer("grid", self.basis.grid(low * ends, high * ends))
+        self.register_buffer("mask", torch.ones(out_features, in_features, **options))
+        scale = in_features**-0.5
+        # drawn on the CPU in float64, so that a seed means the same network on every device and dtype
+        uniform = torch.rand(out_features, in_features, generator=generator, dtype=torch.float64) * 2 - 1
+        bumps = torch.randn(out_features, in_features, self.basis.size, generator=generator, dtype=torch.float64)
+        rows = (bumps * noise * scale).to(self.grid).permute(1, 2, 0).contiguous()
+        self.coef = nn.Parameter(rows.permute(2, 0, 1))
+        self.weight = nn.Parameter((uniform * scale).to(self.grid), requires_grad=self.has_residual)
+        self.look()
+
+    @property
+    def has_residual(self) -> bool:
+        """Tell whether the edges have a residual function."""
+        return RESIDUALS[self.residual] is not None
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """Return what evaluates the basis fastest on the present grid."""
+        self._look_again()
+        return self._evaluator
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sums over the edges, `(..., out)`, without a tensor of size batch x out x in."""
+        self._look_again()
+        flat = x.reshape(-1, self.in_features)
+        coef = self.coef if self._whole else self.coef * self.mask[..., None]
+        y = combine(flat, coef, self.grid, self._evaluator)
+        if (residual := RESIDUALS[self.residual]) is not None:
+            weight = self.weight if self._whole else self.weight * self.mask
+            y = torch.addmm(y, residual(flat), weight.T)
+        return y.reshape(*x.shape[:-1], self.out_features)
+
+    def edges(self, x: Tensor) -> Tensor:
+        """Return each edge's function by itself, `(batch, out, in)`."""
+        y = torch.einsum("bik,oik->boi", self.evaluator.values(x, self.grid), self.coef)
+        if (residual := RESIDUALS[self.residual]) is not None:
+            y = y + residual(x)[:, None, :] * self.weight
+        return y * self.mask
+
+    def extra_repr(self) -> str:
+        """Describe the layer in a line."""
+        return f"{self.in_features}, {self.out_features}, {self.basis}, residual={self.residual!r}"
+
+    # --- what the buffers hold -----------------------------------------------------------
+    # Whether the grid is uniform and the mask all ones decides which code runs. Asking the tensors at every
+    # call was rejected: on a GPU each answer waits for all work before it. So their answers are kept, together
+    # with the tensors and their versions, which torch counts up at every write.
+
+    def look(self) -> None:
+        """Notice what was written into the mask and the grid; only a compiled layer needs to be told."""
+        self._seen = (self.mask, _version(self.mask), self.grid, _version(self.grid), self.basis)
+        self._whole = _holds((self.mask == 1).all())
+        self._evaluator = self.basis.on(self.grid)
+
+    def _look_again(self) -> None:
+        if torch.compiler.is_compiling():
+            return
+        mask, mask_version, grid, grid_version, basis = self._seen
+        same = mask is self.mask and grid is self.grid and basis is self.basis
+        if not same or mask_version != _version(mask) or grid_version != _version(grid):
+            self.look()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in {"mask", "grid", "basis"} and "_seen" in self.__dict__ and not torch.compiler.is_compiling():
+            self.look()
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.look()
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "coef"] = destination[prefix + "coef"].contiguous()  # which safetensors asks for
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor was written to; those made in inference mode do not count."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _holds(answer: Tensor) -> bool:
+    """Read a yes or no; where tensors have no values (meta, fake, mapped by vmap) it is no."""
+    try:
+        return bool(answer)
+    except RuntimeError:
+        return False

@@ -1,0 +1,255 @@
+"""The layer is the sum it says it is, to second order, however torch runs it."""
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from kanlens.bases import Basis, BSpline
+from kanlens.cardinal import Cardinal
+from kanlens.layer import RESIDUALS, KANLayer
+from samples import points
+
+FORWARD_MODE = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own call
+
+BASES: list[Basis] = [BSpline(1, 4), BSpline(2, 3), BSpline(3, 5), BSpline(4, 2), BSpline(3, 1)]
+
+
+def layer_of(basis: Basis | None = None, residual: str = "silu", in_: int = 3, out: int = 4) -> KANLayer:
+    generator = torch.Generator().manual_seed(0)
+    return KANLayer(in_, out, basis=basis, residual=residual, noise=1.0, generator=generator, dtype=torch.float64)
+
+
+def naive(layer: KANLayer, x: Tensor) -> Tensor:
+    """Return the layer's sum as its formula says it, from the general basis."""
+    y = torch.einsum("...ik,oik,oi->...o", layer.basis.values(x, layer.grid), layer.coef, layer.mask)
+    residual = RESIDUALS[layer.residual]
+    return y if residual is None else y + residual(x) @ (layer.weight * layer.mask).T
+
+
+def gradients(function: Callable[[Tensor], Tensor], x: Tensor, layer: KANLayer) -> list[Tensor]:
+    """Return value, gradients, and the gradients of a gradient."""
+    x = x.clone().requires_grad_()
+    leaves = [x, layer.coef, *([layer.weight] if layer.has_residual else [])]
+    y = function(x)
+    first = torch.autograd.grad((y * torch.linspace(1, 2, y.numel()).view_as(y)).sum(), leaves, create_graph=True)
+    second = torch.autograd.grad((first[0] ** 2).sum() + first[1].sin().sum(), leaves)
+    return [y, *first, *second]
+
+
+@pytest.mark.parametrize("residual", RESIDUALS)
+@pytest.mark.parametrize("basis", BASES, ids=str)
+def test_forward_and_both_derivatives_are_the_formulas(basis: Basis, residual: str) -> None:
+    layer, x = layer_of(basis, residual), points(40, 3, low=-1.5, high=1.5)
+    for got, expected in zip(gradients(layer, x, layer), gradients(lambda x: naive(layer, x), x, layer), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("basis", BASES[1:], ids=str)
+def test_derivatives_pass_torchs_own_check(basis: Basis) -> None:
+    layer, x = layer_of(basis), points(4, 3, low=-1.4, high=1.4).requires_grad_()
+    coef = layer.coef.detach().clone().requires_grad_()
+
+    def function(x: Tensor, coef: Tensor) -> Tensor:
+        return torch.func.functional_call(layer, {"coef": coef}, x)
+
+    assert torch.autograd.gradcheck(function, (x, coef))
+    if basis != BSpline(2, 3):  # its second derivative jumps
+        assert torch.autograd.gradgradcheck(function, (x, coef))
+
+
+def test_the_second_derivative_by_x_is_exact_at_a_knot() -> None:
+    basis = BSpline(3, 4)  # with a knot at 0
+    layer, x = layer_of(basis, "zero", 1, 1), torch.zeros(1, 1, dtype=torch.float64, requires_grad=True)
+    first = torch.autograd.grad(layer(x), x, create_graph=True)[0]
+    expected = basis.derivatives(x, layer.grid, 2)[0, 0] @ layer.coef[0, 0]
+    torch.testing.assert_close(torch.autograd.grad(first, x)[0][0, 0], expected)
+
+
+@given(st.integers(1, 5), st.integers(1, 30), st.floats(-1e3, 1e3), st.floats(1e-2, 1e3), st.integers(0, 9))
+def test_the_closed_form_is_the_general_one(degree: int, intervals: int, low: float, width: float, seed: int) -> None:
+    basis = BSpline(degree, intervals)
+    ends = torch.tensor([low, low], dtype=torch.float64)
+    grid = basis.grid(ends, ends + width)
+    fast = basis.on(grid)
+    assert fast == Cardinal(degree, intervals)
+    x = low + width * points(50, 2, seed=seed, low=-0.5, high=1.5)
+    for got, expected in zip(fast.values_and_slopes(x, grid), basis.values_and_slopes(x, grid), strict=True):
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-9 * float(1 + expected.abs().max()))
+    weights = points(100, basis.size, seed=seed).view(50, 2, basis.size)
+    expected = (basis.values_and_slopes(x, grid)[1] * weights).sum(2)
+    torch.testing.assert_close(fast.pull_back(x, grid, weights), expected, rtol=1e-9, atol=1e-6)
+
+
+def test_values_that_are_no_numbers_stay_visible() -> None:
+    layer = layer_of()
+    x = torch.tensor([[0.0, float("nan"), 0.0], [0.0, 0.0, 0.0], [1e300, 0.0, 0.0]], dtype=torch.float64)
+    y = layer(x)
+    assert bool(y[0].isnan().all())
+    assert bool(y[1].isfinite().all())
+
+
+# --- what the buffers hold ---------------------------------------------------------------
+
+
+def test_the_closed_form_is_used_on_uniform_grids_only() -> None:
+    layer, x = layer_of(), points(30, 3)
+    assert isinstance(layer.evaluator, Cardinal)
+    layer.grid = layer.basis.adapted(points(50, 3) ** 3, 0.1)
+    assert isinstance(layer.evaluator, BSpline)
+    torch.testing.assert_close(layer(x), naive(layer, x))
+    layer.grid.copy_(layer.basis.grid(-torch.ones(3).double(), torch.ones(3).double()))
+    assert isinstance(layer.evaluator, Cardinal)
+    layer.grid[:, 4] += 0.1
+    torch.testing.assert_close(layer(x), naive(layer, x))
+
+
+def test_a_mask_counts_however_it_is_written() -> None:
+    layer, x = layer_of(), points(30, 3)
+    layer.mask[1, 2] = 0
+    torch.testing.assert_close(layer(x), naive(layer, x))
+    layer.mask = torch.tensor([[1.0, 0, 1]] * 4, dtype=torch.float64)
+    torch.testing.assert_close(layer(x), naive(layer, x))
+    layer(x).sum().backward()
+    assert layer.coef.grad is not None
+    assert not bool(layer.coef.grad[:, 1].any())
+    layer.mask.data.fill_(1)
+    layer.mask.mul_(1)
+    torch.testing.assert_close(layer(x), naive(layer, x))
+
+
+def test_copies_and_stored_layers_are_equal_and_apart() -> None:
+    layer, x = layer_of(), points(30, 3)
+    layer.grid = layer.basis.adapted(points(50, 3) ** 3, 0.1)
+    layer.mask[0, 0] = 0
+    copied, filled, loaded = copy.deepcopy(layer), layer_of(), io.BytesIO()
+    state = layer.state_dict()
+    assert all(tensor.is_contiguous() for tensor in state.values())
+    filled.load_state_dict(state)
+    torch.save(layer, loaded)
+    loaded.seek(0)
+    for other in (copied, filled, torch.load(loaded, weights_only=False)):
+        torch.testing.assert_close(other(x), naive(layer, x))
+        assert other.coef.stride() == layer.coef.stride()
+    layer.mask.zero_()
+    assert bool(copied(x).any())
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 3), (4, 0, 2)])
+def test_any_leading_shape_goes(shape: tuple[int, ...]) -> None:
+    layer, x = layer_of(), torch.full((*shape, 3), 0.3, dtype=torch.float64)
+    y = layer(x)
+    assert y.shape == (*shape, 4)
+    y.sum().backward()
+    assert layer.coef.grad is not None
+
+
+@pytest.mark.parametrize("strides", ["out first", "in first"])
+def test_coefficients_may_lie_in_memory_as_they_like(strides: str) -> None:
+    layer, x = layer_of(), points(30, 3)
+    coef = layer.coef.detach()
+    layer.coef = nn.Parameter(coef.contiguous() if strides == "out first" else coef.mT.contiguous().mT)
+    for got, expected in zip(gradients(layer, x, layer), gradients(lambda x: naive(layer, x), x, layer), strict=True):
+        torch.testing.assert_close(got, expected)
+
+
+# --- however torch runs it ---------------------------------------------------------------
+
+
+@FORWARD_MODE
+def test_function_transforms_see_the_same_layer() -> None:
+    layer, x = layer_of(), points(6, 3, low=-1.4, high=1.4)
+    parameters = {name: value.detach() for name, value in layer.named_parameters()}
+
+    def call(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        return torch.func.functional_call(layer, parameters, (x,))
+
+    torch.testing.assert_close(torch.vmap(layer)(x), layer(x))
+    torch.testing.assert_close(
+        torch.vmap(torch.func.jacrev(layer))(x),
+        torch.autograd.functional.jacobian(layer, x).diagonal(0, 0, 2).mT.mT.movedim(-1, 0),
+    )
+    by_forward = torch.vmap(torch.func.hessian(lambda x: call(parameters, x).sum()))(x)
+    by_reverse = torch.vmap(torch.func.jacrev(torch.func.jacrev(lambda x: call(parameters, x).sum())))(x)
+    torch.testing.assert_close(by_forward, by_reverse)
+    many = {name: torch.stack([value, 2 * value]) for name, value in parameters.items()}
+    each = torch.vmap(call, (0, None))(many, x)
+    torch.testing.assert_close(each[1], 2 * each[0])
+    rows = torch.vmap(torch.func.grad(lambda p, x: call(p, x).sum()), (None, 0))(parameters, x)
+    layer(x).sum().backward()
+    torch.testing.assert_close(rows["coef"].sum(0), layer.coef.grad)
+
+
+@FORWARD_MODE
+def test_forward_mode_is_the_transpose_of_backward_mode() -> None:
+    layer, x = layer_of(), points(6, 3)
+    tangent = points(6, 3, seed=1)
+    y, forward = torch.func.jvp(layer, (x,), (tangent,))
+    by_x = torch.func.vjp(layer, x)[1](torch.ones_like(y))[0]
+    torch.testing.assert_close((by_x * tangent).sum(), forward.sum())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's own, many and various
+@pytest.mark.parametrize("degree", [1, 3])
+def test_compiled_it_gives_the_same(degree: int) -> None:
+    layer, x = layer_of(BSpline(degree, 5)), points(40, 3, low=-1.5, high=1.5)
+    compiled = torch.compile(layer, fullgraph=True)
+    for mask in (torch.ones(4, 3), torch.ones(4, 3).tril()):
+        layer.mask = mask.double()
+        results = []
+        for call in (compiled, layer):
+            at = x.clone().requires_grad_()
+            y = call(at)
+            results.append([y, *torch.autograd.grad(y.square().sum(), (at, layer.coef))])
+        for got, expected in zip(*results, strict=True):
+            torch.testing.assert_close(got, expected)
+    layer.grid = layer.basis.adapted(x)
+    layer.mask = torch.ones_like(layer.mask)
+    torch.testing.assert_close(compiled(x), naive(layer, x))
+
+
+def test_it_exports() -> None:
+    layer, x = layer_of(), points(5, 3)
+    batch = torch.export.Dim("batch", min=2, max=1000)
+    program = torch.export.export(layer, (x,), dynamic_shapes=({0: batch},))
+    other = points(9, 3, low=-2, high=2)
+    torch.testing.assert_close(program.module()(other), layer(other))
+
+
+def test_it_runs_without_values_and_in_half_precision() -> None:
+    layer = KANLayer(3, 4, device="meta")
+    assert layer(torch.zeros(7, 3, device="meta")).shape == (7, 4)
+    layer = layer_of().float()
+    x = points(20, 3).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), layer(x), rtol=0.05, atol=0.05)
+    y.float().sum().backward()
+    assert layer.coef.grad is not None
+    torch.testing.assert_close(layer.bfloat16()(x.bfloat16()).float(), y.float(), rtol=0.2, atol=0.2)
+
+
+def test_no_tensor_of_all_edges_is_made() -> None:
+    layer, x, largest = KANLayer(20, 30), points(40, 20).float().requires_grad_(), 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal largest
+            result = func(*args, **(kwargs or {}))
+            found = [leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+            largest = max(largest, *found, 0)
+            return result
+
+    with Watch():
+        layer(x).sum().backward()
+    assert 0 < largest < 40 * 20 * 30
