@@ -132,7 +132,6 @@ def test_copies_and_stored_layers_are_equal_and_apart() -> None:
     layer.mask[0, 0] = 0
     copied, filled, loaded = copy.deepcopy(layer), layer_of(), io.BytesIO()
     state = layer.state_dict()
-    assert all(tensor.is_contiguous() for tensor in state.values())
     filled.load_state_dict(state)
     torch.save(layer, loaded)
     loaded.seek(0)

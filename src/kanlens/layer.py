@@ -41,8 +41,8 @@ class KANLayer(nn.Module):
 
     Notes
     -----
-    `coef` lies in memory as `(in, size, out)`, one row for each basis function; a state dict holds
-    a contiguous copy. `grid` and `mask` may be assigned or written in place; after writes in place,
+    `coef` lies in memory as `(in, size, out)`, one row for each basis function; who needs it contiguous,
+    as `safetensors.torch.save_file` does, calls `contiguous()`. `grid` and `mask` may be assigned or written in place; after writes in place,
     a compiled layer has to :meth:`look`.
 
     Examples
@@ -150,10 +150,6 @@ class KANLayer(nn.Module):
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self.look()
-
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[prefix + "coef"] = destination[prefix + "coef"].contiguous()  # which safetensors asks for
 
 
 def _version(tensor: Tensor) -> int:

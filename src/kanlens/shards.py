@@ -34,8 +34,9 @@ def together(tensor: Tensor) -> Tensor:
     """Return the tensors of all processes, of the same shape, as one `(processes, ...)`."""
     if count() == 1:
         return tensor[None]
+    tensor = tensor.contiguous()
     parts = [torch.empty_like(tensor) for _ in range(count())]
-    dist.all_gather(parts, tensor.contiguous())
+    dist.all_gather(parts, tensor)
     return torch.stack(parts)
 
 
@@ -43,7 +44,7 @@ def shared(tensor: Tensor) -> Tensor:
     """Return the first process's tensor."""
     if count() == 1:
         return tensor
-    result = tensor.clone()
+    result = tensor.clone(memory_format=torch.contiguous_format)
     dist.broadcast(result, 0)
     return result
 
@@ -78,6 +79,6 @@ def _joined(rows: Tensor) -> Tensor:
 def _reduced(tensor: Tensor, operation: "dist.ReduceOp.RedOpType") -> Tensor:
     if count() == 1:
         return tensor
-    result = tensor.clone()
+    result = tensor.clone(memory_format=torch.contiguous_format)
     dist.all_reduce(result, operation)
     return result
