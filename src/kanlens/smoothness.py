@@ -9,7 +9,7 @@ from kanlens import shards
 from kanlens.bases import BSpline
 from kanlens.jacobian import Parameters, forward, linearise
 
-SAMPLE = 500
+SAMPLE = 1000
 """Rows that are enough to tell how strongly the data hold an edge."""
 
 MEMORY = 2**22
