@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import layer
 from benchmarks.accuracy import second_order
 from benchmarks.scale import scale
 from benchmarks.splines import feynman_splines, known, special
@@ -92,6 +93,8 @@ TABLES: dict[str, Callable[[], Table]] = {
     "special": special,
     "feynman_splines": feynman_splines,
     "scale": scale,
+    "layer": layer.layers,
+    "memory": layer.memory,
 }
 
 

@@ -1,7 +1,10 @@
 """The layer is the sum it says it is, to second order, however torch runs it."""
 
 import copy
+import functools
 import io
+import os
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -13,14 +16,33 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from kanlens import native
 from kanlens.bases import Basis, BSpline
 from kanlens.cardinal import Cardinal
+from kanlens.combination import tabulate
 from kanlens.layer import RESIDUALS, KANLayer
 from samples import points
 
 FORWARD_MODE = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own call
 
 BASES: list[Basis] = [BSpline(1, 4), BSpline(2, 3), BSpline(3, 5), BSpline(4, 2), BSpline(3, 1)]
+
+
+@pytest.fixture(params=["torch", "C"], autouse=True)
+def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test by torch's operations, and again by the compiled loops."""
+    libraries: dict[torch.dtype, Any] = {}
+    if request.param == "C":
+        if shutil.which(os.environ.get("CC", "cc")) is None:
+            pytest.skip("there is no C compiler")
+        libraries = compiled()
+    monkeypatch.setattr(native, "_libraries", libraries)
+
+
+@functools.cache
+def compiled() -> dict[torch.dtype, Any]:
+    native.accelerate()
+    return dict(native._libraries)
 
 
 def layer_of(basis: Basis | None = None, residual: str = "silu", in_: int = 3, out: int = 4) -> KANLayer:
@@ -87,6 +109,26 @@ def test_the_closed_form_is_the_general_one(degree: int, intervals: int, low: fl
     weights = points(100, basis.size, seed=seed).view(50, 2, basis.size)
     expected = (basis.values_and_slopes(x, grid)[1] * weights).sum(2)
     torch.testing.assert_close(fast.pull_back(x, grid, weights), expected, rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (1500, 3, 70, 9), (7, 21, 129, 40), (50, 6, 300, 5)], ids=str)
+def test_sizes_of_all_kinds_give_the_formula(sizes: tuple[int, int, int, int], dtype: torch.dtype) -> None:
+    rows, in_, out, intervals = sizes
+    layer = layer_of(BSpline(3, intervals), "zero", in_, out).to(dtype)
+    x, grad = points(rows, in_, low=-1.3, high=1.3).to(dtype), points(rows, out, seed=1).to(dtype)
+    results = []
+    for function in (layer, functools.partial(naive, layer)):
+        at = x.clone().requires_grad_()
+        y = function(at)
+        results.append([y.detach(), *torch.autograd.grad(y, (at, layer.coef), grad)])
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), results[0][0])
+    results[0] += tabulate(x, layer.grid, layer.evaluator)
+    results[1] += layer.basis.values_and_slopes(x, layer.grid)
+    close = {torch.float32: 2e-4, torch.float64: 1e-12}[dtype]
+    for got, expected in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected, rtol=0, atol=close * float(1 + expected.abs().max()))
 
 
 def test_values_that_are_no_numbers_stay_visible() -> None:

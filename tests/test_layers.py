@@ -12,6 +12,7 @@ FLOORS = (
     "errors shards version",
     "quadratic moments cardinal",
     "bases functions solvers data tables constants simplify expressions",
+    "native",
     "combination",
     "layer",
     "network",

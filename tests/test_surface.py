@@ -35,6 +35,7 @@ SURFACE = [
     "UnknownNameError",
     "Width",
     "__version__",
+    "accelerate",
     "converge",
     "cut",
     "discover",

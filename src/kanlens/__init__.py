@@ -13,6 +13,7 @@ from kanlens.errors import FileError, InputError, KanlensError, UnknownNameError
 from kanlens.expressions import parse
 from kanlens.functions import LIBRARY, Function, power
 from kanlens.layer import KANLayer
+from kanlens.native import accelerate
 from kanlens.network import KAN, Edge, Spec, Trace, Width
 from kanlens.persistence import header, load, save
 from kanlens.pruning import prune
@@ -56,6 +57,7 @@ __all__ = [
     "UnknownNameError",
     "Width",
     "__version__",
+    "accelerate",
     "converge",
     "cut",
     "discover",

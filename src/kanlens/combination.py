@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kanlens import native
 from kanlens.bases import Evaluator
 
 TILE = 2**18
@@ -18,10 +19,18 @@ def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
     `x` is `(batch, in)`, `coef (out, in, size)`, `grid (in, knots)`. Under autograd the hand-written
     backward runs. Compilers and autocast get the plain formula, which they fuse and cast themselves.
     """
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled() or _autocasts(x.device.type):
+    if torch.compiler.is_compiling() or _autocasts(x.device.type):
         return _plain(x, coef, grid, basis)
-    y: Tensor = _Combine.apply(x, coef, grid, basis)[0]  # type: ignore[no-untyped-call]
+    y: Tensor = _Combine.apply(x, coef, grid, basis, torch.is_grad_enabled())[0]  # type: ignore[no-untyped-call]
     return y
+
+
+@torch.no_grad()
+def tabulate(x: Tensor, grid: Tensor, basis: Evaluator) -> tuple[Tensor, Tensor]:
+    """Return the basis functions and their slopes, each `(batch, in, size)`, where no derivative of them is wanted."""
+    if native.serves(x, grid, basis):
+        return native.tabulate(x, grid, basis.size - 3)
+    return basis.values_and_slopes(x, grid)
 
 
 def _autocasts(device: str) -> bool:
@@ -48,7 +57,11 @@ class _Combine(torch.autograd.Function):
     """Keep the basis functions of the forward pass for the backward one, and none of the steps to them."""
 
     @staticmethod
-    def forward(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> tuple[Tensor, Tensor]:
+    def forward(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator, keep: bool) -> tuple[Tensor, Tensor]:
+        if _native(x, coef, grid, basis):
+            return native.forward(x, coef, grid, basis.size - 3), x.new_empty(0)
+        if not keep:
+            return _plain(x, coef, grid, basis), x.new_empty(0)
         values = x.new_empty(x.shape[1], basis.size, len(x))
         for part in _tiles(x, basis.size):
             values[part] = basis.values(x[:, part], grid[part]).permute(1, 2, 0)
@@ -57,7 +70,7 @@ class _Combine(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        x, coef, grid, ctx.basis = inputs
+        x, coef, grid, ctx.basis, _ = inputs
         ctx.mark_non_differentiable(output[1])
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, coef, grid, output[1])
@@ -66,19 +79,22 @@ class _Combine(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         if grad is None:
-            return None, None, None, None
+            return None, None, None, None, None
         x, coef, grid, values = ctx.saved_tensors
         basis: Evaluator = ctx.basis
         if torch.is_grad_enabled():  # a derivative of this derivative is wanted
             pull = torch.func.vjp(lambda x, coef: _plain(x, coef, grid, basis), x, coef)[1]
             by_x, by_coef = pull(grad)
-            return by_x, by_coef, None, None
+            return by_x, by_coef, None, None, None
+        if _native(x, coef, grid, basis):
+            by_x, by_coef = _Native.apply(grad, x, coef, grid, basis, *ctx.needs_input_grad[:2])  # type: ignore[no-untyped-call]
+            return by_x, by_coef, None, None, None
         by_coef = _unrows(values @ grad, basis.size) if ctx.needs_input_grad[1] else None
         if not ctx.needs_input_grad[0]:
-            return None, by_coef, None, None
+            return None, by_coef, None, None, None
         by_values = _unrows(_rows(coef) @ grad.T, basis.size)
         parts = [basis.pull_back(x[:, p], grid[p], by_values[:, p]) for p in _tiles(x, basis.size)]
-        return torch.cat(parts, 1), by_coef, None, None
+        return torch.cat(parts, 1), by_coef, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, by_x: Tensor | None, by_coef: Tensor | None, *_: None) -> tuple[Tensor, None]:
@@ -93,7 +109,33 @@ class _Combine(torch.autograd.Function):
 
     @staticmethod
     def vmap(_: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, None]]:
-        return (torch.vmap(_plain, in_dims)(*args), args[0].new_empty(0)), (0, None)
+        return (torch.vmap(_plain, in_dims[:4])(*args[:4]), args[0].new_empty(0)), (0, None)
+
+
+class _Native(torch.autograd.Function):
+    """Let vmap past the compiled loops, which know no tensors but real ones."""
+
+    @staticmethod
+    def forward(
+        grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator, by_x: bool, by_coef: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
+        return native.backward(x, coef, grid, grad, basis.size - 3, by_x, by_coef)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor | None, Tensor | None]) -> None:
+        pass
+
+    @staticmethod
+    def vmap(_: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+        def pull(grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+            by_x, by_coef = torch.func.vjp(lambda x, coef: _plain(x, coef, grid, args[4]), x, coef)[1](grad)
+            return by_x, by_coef
+
+        return torch.vmap(pull, in_dims[:4])(*args[:4]), (0, 0)
+
+
+def _native(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> bool:
+    return native.serves(x, grid, basis) and coef.dtype == x.dtype
 
 
 def _unrows(rows: Tensor, size: int) -> Tensor:

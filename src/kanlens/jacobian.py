@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.combination import tabulate
 from kanlens.layer import RESIDUALS, KANLayer
 from kanlens.network import KAN, SymbolicEdges, Width, multiply
 
@@ -93,9 +94,7 @@ def forward(model: KAN, x: Tensor, first: Tensor | None = None) -> "list[Pass]":
     passes: list[Pass] = []
     nodes = x
     for layer, symbols, width in model.parts():
-        values, rises = (
-            layer.evaluator.values_and_slopes(nodes, layer.grid) if passes or first is None else (first, None)
-        )
+        values, rises = tabulate(nodes, layer.grid, layer.evaluator) if passes or first is None else (first, None)
         passes.append(Pass(layer, symbols, width, nodes, values, rises))
         nodes = passes[-1].nodes
     return passes
@@ -166,7 +165,7 @@ class Pass:
     def rises(self) -> Tensor:
         """Return the slopes of the basis functions, `(batch, in, size)`."""
         if self._rises is None:
-            return self.layer.evaluator.values_and_slopes(self.x, self.layer.grid)[1]
+            return tabulate(self.x, self.layer.grid, self.layer.evaluator)[1]
         return self._rises
 
     @cached_property

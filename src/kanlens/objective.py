@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kanlens import shards
+from kanlens.combination import tabulate
 from kanlens.jacobian import Parameters, Pass, forward, gradient, linearise
 from kanlens.losses import Curved, Custom, SquaredError
 from kanlens.moments import Moments
@@ -68,7 +69,7 @@ class NetworkObjective:
         self.share = each / (float(shards.total(each.sum())) * self.unit)  # (rows, 1)
         first = model.layers[0]
         known = x.numel() * first.basis.size <= chunk  # the grid stays, and with it the basis at the inputs
-        self.first = first.evaluator.values(x, first.grid) if known else None
+        self.first = tabulate(x, first.grid, first.evaluator)[0] if known else None
         self.smoothing = smoothing(self.parameters, x, smoothness / self.unit**0.5) if smoothness else None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None
 
