@@ -128,11 +128,7 @@ def _best(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
     return best
 
 
-def _calls(
-    names: list[str], size: Size, by_x: bool, train: bool, tag: str
-) -> dict[str, Callable[[], object]]:
-    names: list[str], size: Size, by_x: bool, train: bool, tag: str
-) -> dict[str, Callable[[], object]]:
+def _calls(names: list[str], size: Size, by_x: bool, train: bool, tag: str) -> dict[str, Callable[[], object]]:
     calls: dict[str, Callable[[], object]] = {}
     for name in names:
         model, x, grad = problem(name, size, by_x)
@@ -148,9 +144,7 @@ def _look(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return model(x)
 
 
-def _table(
-    names: list[str], tag: str, sizes: dict[str, Size] = SIZES
-) -> dict[str, dict[str, float]]:
+def _table(names: list[str], tag: str, sizes: dict[str, Size] = SIZES) -> dict[str, dict[str, float]]:
     """Return for each size and use the times of the candidates by that of the product, which is in ms."""
     table = {}
     for title, size in sizes.items():
