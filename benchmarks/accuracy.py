@@ -2,14 +2,14 @@
 
 import statistics
 import time
-from collections.abc import Iterator
 
 import torch
 
+from benchmarks import Table
 from kanlens import KAN, LevenbergMarquardt, fit, refine
 
 
-def second_order(seeds: int = 10) -> Iterator[tuple[str, object]]:
+def second_order(seeds: int = 10) -> Table:
     """Fit KAN([2, 5, 1]) to 1,000 points, then refine it to 20 intervals; test error and seconds."""
     coarse, fine, seconds = [], [], []
     for seed in range(seeds):

@@ -11,15 +11,18 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
+from benchmarks import Table
 from kanlens import KAN, LevenbergMarquardt, fit
 from kanlens.objective import NetworkObjective
 
 MIB = 2**20
 
 
-def scale(rows: int = 1_000_000) -> dict[str, object]:
+def scale(rows: int = 1_000_000) -> Table:
     """Train on a million rows, on two processes against one, and time steps of all sizes."""
-    return {"million": _alone(_million, rows), "processes": two_processes(), "step": steps()}
+    yield "million", _alone(_million, rows)
+    yield "processes", two_processes()
+    yield "step", steps()
 
 
 def _alone(function: object, *arguments: object) -> object:

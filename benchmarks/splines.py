@@ -11,12 +11,13 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks import Table
 from benchmarks.targets import FEYNMAN, KNOWN, KNOWN_SHAPE, SPECIAL, Target
 from kanlens import KAN, BSpline, LevenbergMarquardt, converge, fit
 from kanlens.quadratic import Quadratic, Rows
@@ -24,9 +25,6 @@ from kanlens.quadratic import Quadratic, Rows
 ROWS = 3000
 STEPS = 30
 LARGEST = 700
-
-
-Table = Iterator[tuple[str, object]]
 
 
 def known(seeds: int = 3) -> Table:
