@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kanlens.bases import BSpline
 from kanlens.candidates import Candidate, suggest
 from kanlens.convergence import Convergence, Limit, converge
-from kanlens.errors import FileError, InputError, KanlensError, UnknownNameError
+from kanlens.errors import FileError, InputError, KanlensError, MissingPackageError, UnknownNameError
 from kanlens.expressions import parse
 from kanlens.functions import LIBRARY, Function, power
 from kanlens.layer import KANLayer
@@ -28,9 +28,15 @@ from kanlens.training import History, fit
 from kanlens.version import __version__
 
 if TYPE_CHECKING:
+    from kanlens.export import export_onnx, export_program, source
     from kanlens.plotting import plot
 
-_LAZY = {"plot": "kanlens.plotting"}  # matplotlib takes a second to import, and training never needs it
+_LAZY = {
+    "plot": "kanlens.plotting",  # matplotlib takes a second to import, and training never needs it
+    "source": "kanlens.export",  # sympy's printers
+    "export_onnx": "kanlens.export",
+    "export_program": "kanlens.export",
+}
 
 __all__ = [
     "KAN",
@@ -50,6 +56,7 @@ __all__ = [
     "KanlensError",
     "LevenbergMarquardt",
     "Limit",
+    "MissingPackageError",
     "Sparsity",
     "Spec",
     "Stop",
@@ -61,6 +68,8 @@ __all__ = [
     "converge",
     "cut",
     "discover",
+    "export_onnx",
+    "export_program",
     "fit",
     "fix",
     "formula",
@@ -76,6 +85,7 @@ __all__ = [
     "save",
     "scores",
     "snap",
+    "source",
     "suggest",
     "symbolise",
 ]

@@ -243,7 +243,7 @@ class BSpline:
         """
         interval = self._interval(x, grid)
         around = interval[..., None] + torch.arange(1 - degree, degree + 1, device=x.device)
-        knots = grid.expand(len(x), *grid.shape).gather(2, around)  # (batch, in, 2 degree)
+        knots = grid.expand(x.shape[0], *grid.shape).gather(2, around)  # (batch, in, 2 degree)
         past = x[..., None] - knots
         live, slopes = torch.ones_like(x[..., None]), torch.zeros_like(x[..., None])
         for order in range(1, degree + 1):

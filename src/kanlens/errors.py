@@ -18,3 +18,7 @@ class UnknownNameError(KanlensError, KeyError):
 
 class FileError(KanlensError, ValueError):
     """Report a file that kanlens cannot read: damaged, of another kind, or written by a newer release."""
+
+
+class MissingPackageError(KanlensError, ImportError):
+    """Report an optional package that is not installed."""

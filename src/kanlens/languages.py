@@ -15,6 +15,7 @@ from sympy.printing.codeprinter import CodePrinter, PrintMethodNotImplementedErr
 from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.julia import JuliaCodePrinter
 from sympy.printing.numpy import NumPyPrinter, SciPyPrinter
+from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 from sympy.printing.rust import RustCodePrinter
 
@@ -150,7 +151,7 @@ class Rust(RustCodePrinter):  # type: ignore[misc]
         return f"({int(number.p)}_f64/{int(number.q)}_f64)"
 
     def _print_Pow(self, power: sympy.Pow) -> str:
-        base = self.parenthesize(power.base, 1000)
+        base = self.parenthesize(power.base, PRECEDENCE["Atom"])
         if power.exp == sympy.Rational(1, 2):
             return f"{base}.sqrt()"
         if power.exp.is_Integer:
@@ -170,11 +171,8 @@ class Rust(RustCodePrinter):  # type: ignore[misc]
         return first + "".join(f".min({argument})" for argument in rest)
 
 
-_UPPER = {
-    **{name: name.upper() for name in "sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh exp sign".split()},
-    "log": "LN",
-    "Abs": "ABS",
-}
+_SAME = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "exp", "sign")
+_UPPER = {**{name: name.upper() for name in _SAME}, "log": "LN", "Abs": "ABS"}
 
 
 class _Upper(CodePrinter):  # type: ignore[misc]
@@ -248,7 +246,7 @@ class Sql(_Upper):
         return quoted(symbol.name)
 
     def _extreme(self, sign: str, arguments: Sequence[sympy.Expr]) -> str:
-        first = self._print(arguments[0])
+        first: str = self._print(arguments[0])
         if len(arguments) == 1:
             return first
         rest = self._extreme(sign, arguments[1:])
@@ -279,7 +277,13 @@ def _imported(printer: CodePrinter) -> str:
 
 def _python(name: str, arguments: Sequence[str], body: str, printer: CodePrinter) -> str:
     return "\n".join(
-        [_imported(printer), f"def {name}({', '.join(arguments)}):", f'    """Return {name}."""', f"    return {body}", ""]
+        [
+            _imported(printer),
+            f"def {name}({', '.join(arguments)}):",
+            f'    """Return {name}."""',
+            f"    return {body}",
+            "",
+        ]
     )
 
 
@@ -339,12 +343,12 @@ class Latex:
 
 
 def upright(name: str) -> str:
-    """Return a name for LaTeX.
+    r"""Return a name for LaTeX.
 
     Examples
     --------
     >>> print(upright("x_1"), upright("alpha"), upright("semi_major_axis"))
-    x_{1} \\alpha \\mathrm{semi\\_major\\_axis}
+    x_{1} \alpha \mathrm{semi\_major\_axis}
     """
     usual: str = sympy.latex(sympy.Symbol(name))
     if re.fullmatch(r"[^\W\d_](_?\d+)?", name) or usual.startswith("\\"):  # x, x_1, alpha

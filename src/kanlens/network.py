@@ -184,13 +184,13 @@ class SymbolicEdges(nn.Module):
     def spread(self, values: Tensor, in_features: int) -> Tensor:
         """Put flat values `(batch, edges)` at their places, `(batch, out, in)`."""
         place = [out * in_features + in_ for out, in_ in zip(self.out, self.in_, strict=True)]
-        full = values.new_zeros(len(values), self.out_features * in_features)
+        full = values.new_zeros(values.shape[0], self.out_features * in_features)
         full = full.index_copy(1, torch.tensor(place, device=values.device), values)
         return full.view(-1, self.out_features, in_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sums over the symbolic edges, `(batch, out)`."""
-        total = x.new_zeros(len(x), self.out_features)
+        total = x.new_zeros(x.shape[0], self.out_features)  # len(x) would tie `torch.export` to one batch size
         return total.index_add(1, torch.tensor(self.out, device=x.device), self.values(x)) if len(self) else total
 
     def extra_repr(self) -> str:

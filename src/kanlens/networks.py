@@ -4,7 +4,7 @@ The source needs nothing but its language. Splines are polynomials between their
 to round-off; how far they are from the network is measured and written above the source.
 """
 
-import json
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,7 +18,11 @@ from kanlens.languages import LANGUAGES, column, print_with, quoted
 from kanlens.network import KAN, SymbolicEdges, Width, multiply
 from kanlens.pieces import Pieces, pieces
 
-Line = Callable[..., str]
+Writer = Callable[[Sequence["Written"], str, str, Sequence[str], Sequence[str]], str]
+"""Layers, language, name, names of the inputs and lines about the network, to source text."""
+
+Curve = Callable[[Sequence[float], Sequence[float], Tensor, str], str]
+"""Knots, centres, coefficients `(pieces, terms)` of an edge and the name of its input, to source text."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ class Written:
     @classmethod
     def of(cls, model: KAN) -> "list[Written]":
         """Return the layers of a network."""
-        return [cls(pieces(layer) if layer.mask.any() else None, symbols, width) for layer, symbols, width in model.parts()]
+        return [
+            cls(pieces(layer) if layer.mask.any() else None, symbols, width) for layer, symbols, width in model.parts()
+        ]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the nodes `(batch, size)` that the written source computes."""
@@ -133,7 +139,7 @@ def _splines(x, z, pieces, terms, knots, centres, coef, weight):
         past = value - centres[k]
         silu = 0.5 * value * (1.0 + math.tanh(0.5 * value))
         for j in range(len(z)):
-            total, start = 0.0, ((j * len(x) - i) * pieces + i * pieces + k) * terms
+            total, start = 0.0, (j * len(x) * pieces + k) * terms
             for power in coef[start : start + terms]:
                 total = total * past + power
             z[j] += total + weight[j * len(x) + i] * silu
@@ -206,7 +212,8 @@ static void splines(const double *x, double *z, int in, int out, int pieces, int
             array="static const double {}[] = {{{}}};",
             begin="\nvoid {name}(const double *h0, double *y)\n{{",
             zeros="    double z{n}[{out}] = {{0.0}};",
-            splines="    splines(h{m}, z{n}, {in_}, {out}, {pieces}, {terms}, KNOTS_{n}, CENTRES_{n}, COEF_{n}, WEIGHT_{n});",
+            splines="    splines(h{m}, z{n}, {in_}, {out}, {pieces}, {terms}, "
+            "KNOTS_{n}, CENTRES_{n}, COEF_{n}, WEIGHT_{n});",
             add="    z{n}[{j}] += {text};",
             node="h{m}[{i}]",
             subnode="z{n}[{j}]",
@@ -322,7 +329,9 @@ def _looped(layers: Sequence[Written], language: str, name: str, names: Sequence
             text = print_with(printer, term, language)
             used += sorted(getattr(printer, "module_imports", ()))
             body.append(loop.add.format(n=n, j=j + loop.first, text=text))
-        products = [" * ".join(loop.subnode.format(n=n, j=j + loop.first) for j in group) for group in layer.width.groups()]
+        products = [
+            " * ".join(loop.subnode.format(n=n, j=j + loop.first) for j in group) for group in layer.width.groups()
+        ]
         body.append(loop.nodes.format(n=n, list=", ".join(products)))
     begin = loop.begin.format(name=name, inputs=len(names), outputs=layers[-1].width.size)
     end = loop.end.format(name=name, n=len(layers), out=layers[-1].width.size)
@@ -333,5 +342,87 @@ def _looped(layers: Sequence[Written], language: str, name: str, names: Sequence
 # --- languages of expressions ------------------------------------------------------------
 
 
-def _expressions(layers: Sequence[Written], language: str, names: Sequence[str], curve: Curve) -> Iterator[list[str]]:
-    """Yield for each layer the nodes as expressions of the nodes before, whose names are sent back."""
+def _nodes(layer: Written, language: str, names: Sequence[str], texts: Sequence[str], curve: Curve) -> list[str]:
+    """Return each node of a layer as one expression of the nodes before (their names, and as they are written)."""
+    sums: list[list[str]] = [[] for _ in range(layer.width.subnodes)]
+    if (splines := layer.splines) is not None:
+        for j, i in splines.coef.abs().sum((2, 3)).nonzero().tolist():
+            sums[j].append(curve(splines.knots[i].tolist(), splines.centres[i].tolist(), splines.coef[j, i], texts[i]))
+        for j, i in splines.weight.nonzero().tolist():
+            sums[j].append(f"{_digits(float(splines.weight[j, i]) / 2)}*{texts[i]}*(1.0 + TANH(0.5*{texts[i]}))")
+    for j, term in layer.terms(names):
+        sums[j].append(f"({print_with(LANGUAGES[language].printer(term), term, language)})")
+    written = [" + ".join(terms) or "0.0" for terms in sums]
+    return [
+        written[group[0]] if len(group) == 1 else "*".join(f"({written[j]})" for j in group)
+        for group in layer.width.groups()
+    ]
+
+
+def _digits(value: float) -> str:
+    return f"({value!r})" if value < 0 else repr(value)
+
+
+def _query(layers: Sequence[Written], language: str, name: str, names: Sequence[str], about: Sequence[str]) -> str:
+    """Write a query: one step for each layer, in which a curve is a choice between polynomials."""
+    steps, before, source = [], list(names), "data"
+    for n, layer in enumerate(layers, 1):
+        texts = _nodes(layer, language, before, [quoted(each) for each in before], _cases)
+        last = n == len(layers)
+        after = [f"{name}_{n}_{j}" for j in range(1, len(texts) + 1)]
+        if last:
+            after = [name] if len(texts) == 1 else [f"{name}_{j}" for j in range(1, len(texts) + 1)]
+        kept = "*" if n == 1 and not last else ", ".join(map(quoted, names)) if last else "*"
+        columns = ",\n  ".join([kept, *(f"{text} AS {quoted(each)}" for text, each in zip(texts, after, strict=True))])
+        steps.append(f"SELECT {columns}\nFROM {source}")
+        before, source = after, f"{name}_{n}"
+    *first, last_step = steps
+    with_ = ",\n".join(f"{name}_{n} AS (\n{step}\n)" for n, step in enumerate(first, 1))
+    head = [*(f"-- {line}" for line in about), "-- Put your table for data."]
+    return "\n".join([*head, *([f"WITH {with_}"] if first else []), f"{last_step};", ""])
+
+
+def _cases(knots: Sequence[float], centres: Sequence[float], coef: Tensor, x: str) -> str:
+    polynomials = []
+    for centre, (first, *rest) in zip(centres, coef.tolist(), strict=True):
+        text = _digits(first)
+        for power in rest:
+            text = f"({text}*({x} - {_digits(centre)}) + {_digits(power)})"
+        polynomials.append(text)
+    choices = [f"WHEN {x} < {_digits(knot)} THEN {text}" for knot, text in zip(knots, polynomials, strict=False)]
+    return f"CASE {' '.join(choices)} ELSE {polynomials[-1]} END"
+
+
+LONGEST_CELL = 8192
+"""Characters that a cell of a sheet can hold."""
+
+
+def _sheet(layers: Sequence[Written], language: str, _: str, names: Sequence[str], about: Sequence[str]) -> str:
+    """Write cells and their formulas, in which a curve looks its coefficients up in arrays."""
+    cells = [f"{column(number)}2" for number in range(len(names))]
+    place, lines = len(names), list(about)
+    lines += [f"{cell}\tinput {each}" for cell, each in zip(cells, names, strict=True)]
+    for layer in layers:
+        texts = _nodes(layer, language, cells, cells, _lookups)
+        cells = [f"{column(place + j)}2" for j in range(len(texts))]
+        place += len(texts)
+        for cell, text in zip(cells, texts, strict=True):
+            if len(text) >= LONGEST_CELL:
+                raise InputError(
+                    f"expected nodes of less than {LONGEST_CELL} characters for a cell, got {len(text)}. "
+                    "Prune the network, or use fewer intervals."
+                )
+            lines.append(f"{cell}\t={text}")
+    return "\n".join([*lines, ""])
+
+
+def _lookups(knots: Sequence[float], centres: Sequence[float], coef: Tensor, x: str) -> str:
+    def looked_up(values: Sequence[float]) -> str:
+        return f"LOOKUP({x},{starts},{{{','.join(f'{value:.15g}'.upper() for value in values)}}})"
+
+    starts = "{" + ",".join(f"{value:.15g}".upper() for value in (-1e300, *knots)) + "}"
+    first, *rest = coef.T.tolist()
+    text = looked_up(first)
+    for powers in rest:
+        text = f"({text}*({x}-{looked_up(centres)})+{looked_up(powers)})"
+    return text

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kanlens.bases import BSpline
-from kanlens.network import KANLayer
+from kanlens.layer import KANLayer
 
 FINE = BSpline(degree=5, intervals=200)
 """What a curve that is no spline is tabulated on."""
@@ -15,11 +15,14 @@ FINE = BSpline(degree=5, intervals=200)
 
 @dataclass(frozen=True)
 class Pieces:
-    r"""Hold a layer as polynomials, :math:`y_j = \sum_i \big( p_{jik}(x_i - z_{ik}) + w_{ji}\,\mathrm{silu}(x_i) \big)`.
+    r"""Hold a layer as polynomials.
 
-    Here :math:`k` is the number of `knots (in, n + 1)` that are at most :math:`x_i`, so that the first and the last of the
-    `n + 2` pieces are the straight lines outside. `centres (in, n + 2)` hold :math:`z`,
-    `coef (out, in, n + 2, degree + 1)` the coefficients of each piece, highest power first, and `weight (out, in)`.
+    .. math:: y_j = \sum_i \big( p_{jik}(x_i - z_{ik}) + w_{ji}\,\mathrm{silu}(x_i) \big)
+
+    Here :math:`k` is the number of `knots (in, n + 1)` that are at most :math:`x_i`, so that the first and the
+    last of the `n + 2` pieces are the straight lines outside. `centres (in, n + 2)` hold :math:`z`,
+    `coef (out, in, n + 2, degree + 1)` the coefficients of each piece, highest power first, and
+    `weight (out, in)` is :math:`w`.
     """
 
     knots: Tensor
@@ -48,7 +51,6 @@ def pieces(layer: KANLayer) -> Pieces:
 
     Examples
     --------
-    >>> from kanlens import KANLayer
     >>> layer, x = KANLayer(2, 3, dtype=torch.float64), torch.rand(50, 2, dtype=torch.float64) * 3 - 1.5
     >>> torch.allclose(pieces(layer)(x), layer(x), atol=1e-14)
     True
@@ -61,7 +63,7 @@ def pieces(layer: KANLayer) -> Pieces:
         points = (inner[:, :-1, None] + torch.linspace(0, 1, 9).double() * inner.diff(dim=1)[..., None]).flatten(1).T
         curves = torch.einsum("bik,oik->boi", basis.values(points, grid), coef)
         basis, grid, coef = FINE, fine, FINE.project(points, curves, fine)
-    knots = basis.inner(grid)
+    knots = basis.inner(grid).contiguous()
     centres = torch.cat([knots[:, :1], (knots[:, :-1] + knots[:, 1:]) / 2, knots[:, -1:]], 1)
     series = []
     for order in range(basis.degree, -1, -1):
