@@ -4,14 +4,12 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import sympy
 import torch
 
 import kanlens
 from kanlens import KAN
-from kanlens.cli import HELD_FROM, _latex, _source, main, run
+from kanlens.cli import HELD_FROM, main, run
 from kanlens.symbolic import task_for
 
 PLANETS = Path(__file__).parents[1] / "examples" / "planets.csv"
@@ -143,35 +141,6 @@ def test_the_search_holds_rows_out_from_where_the_command_says(rows: int) -> Non
     x = torch.linspace(0, 1, rows, dtype=torch.float64)[:, None]
     task = task_for(KAN([1, 1]), x, x, ["x"])
     assert (len(task.x) < rows) == (rows >= HELD_FROM)
-
-
-@pytest.mark.parametrize(
-    ("expression", "imports"),
-    [
-        ("Max(0, x - 1) + sign(y)", ["functools", "numpy"]),
-        ("besselj(0, x) + erf(y)", ["scipy.special"]),
-        ("pi*exp(x) + E*sqrt(2)*y**(1/3)", ["numpy"]),
-        ("x**(3/2)/y**2", []),
-        ("7/2", []),
-    ],
-)
-def test_the_written_function_computes_the_formula(expression: str, imports: list[str], tmp_path: Path) -> None:
-    expected = sympy.sympify(expression)
-    symbols = sorted(expected.free_symbols, key=str)
-    path = tmp_path / "formula.py"
-    path.write_text(_source("f", [str(symbol) for symbol in symbols], expected))
-    assert [line for line in path.read_text().splitlines() if line.startswith("import")] == [
-        f"import {name}" for name in imports
-    ]
-    points = np.array([0.5, 1.5, 2.5])
-    values = loaded(path).f(*[points] * len(symbols))
-    wanted = [float(expected.subs(dict.fromkeys(symbols, point))) for point in points]
-    np.testing.assert_allclose(np.broadcast_to(values, 3), wanted, rtol=1e-12)
-
-
-def test_latex_writes_words_upright_and_letters_as_letters() -> None:
-    x, axis, theta = sympy.symbols("x_1 semi_major_axis theta")
-    assert _latex("period", x * axis + theta) == r"\mathrm{period} = \mathrm{semi\_major\_axis} x_{1} + \theta"
 
 
 def test_the_version_and_the_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

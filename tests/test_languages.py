@@ -178,13 +178,27 @@ def test_a_function_that_a_language_lacks_is_an_error(language: str) -> None:
         write(parse("besselj(0, x)"), language)
 
 
+@pytest.mark.parametrize(
+    ("expression", "imports"),
+    [
+        ("Max(0, x - 1) + sign(y)", ["functools", "numpy"]),
+        ("besselj(0, x) + erf(y)", ["scipy.special"]),
+        ("pi*exp(x) + E*sqrt(2)*y**(1/3)", ["numpy"]),
+        ("x**(3/2)/y**2", []),
+        ("7/2", []),
+    ],
+)
+def test_numpy_sources_import_only_what_they_need(expression: str, imports: list[str]) -> None:
+    source = write(parse(expression), "numpy")
+    assert [line for line in source.splitlines() if line.startswith("import")] == [f"import {name}" for name in imports]
+
+
 def test_julia_and_latex_are_written() -> None:
     source = write(parse("erf(x) + E*x"), "julia")
     assert "using SpecialFunctions" in source
     assert "using Base.MathConstants: e" in source
-    assert write(parse("semi_major_axis**(3/2)"), "latex", name="period") == (
-        "\\mathrm{period} = \\mathrm{semi\\_major\\_axis}^{\\frac{3}{2}}\n"
-    )
+    written = write(parse("x_1*semi_major_axis + theta"), "latex", name="period")
+    assert written == "\\mathrm{period} = \\mathrm{semi\\_major\\_axis} x_{1} + \\theta\n"
 
 
 def test_words_that_a_language_keeps_for_itself_are_changed() -> None:

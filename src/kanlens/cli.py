@@ -1,6 +1,5 @@
 """The command `kanlens`: from a CSV file to a formula, without code."""
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,49 +137,19 @@ def _rounded(expression: "Expr", digits: int = 6) -> "Expr":
 
 def _write(folder: Path, target: str, symbols: Sequence[str], expression: "Expr", found: Discovery, x: Tensor) -> None:
     """Write the formula and the diagram into a folder."""
+    from kanlens.export import source
     from kanlens.plotting import plot
 
     texts = {
         "txt": f"{target} = {expression}\n",
-        "tex": f"{_latex(target, expression)}\n",
-        "py": _source(target, _used(symbols, expression), expression),
+        "tex": source(expression, "latex", name=target),
+        "py": source(expression, "numpy", name=target, names=_used(symbols, expression)),
     }
     for ending, text in texts.items():
         (folder / f"formula.{ending}").write_text(text, encoding="utf-8")
     figure = plot(found.model, x, names=symbols, outputs=[target])
     for ending in ("png", "svg"):
         figure.savefig(folder / f"diagram.{ending}", bbox_inches="tight", dpi=200)
-
-
-def _latex(target: str, expression: "Expr") -> str:
-    """Return an equation for LaTeX, in which words stand upright and keep their underscores."""
-    import sympy
-
-    names = {symbol: _upright(str(symbol)) for symbol in (sympy.Symbol(target), *expression.free_symbols)}
-    return f"{names[sympy.Symbol(target)]} = {sympy.latex(expression, symbol_names=names)}"
-
-
-def _upright(name: str) -> str:
-    import sympy
-
-    usual: str = sympy.latex(sympy.Symbol(name))
-    if re.fullmatch(r"[^\W\d_](_?\d+)?", name) or usual.startswith("\\"):  # x, x_1, alpha
-        return usual
-    word = name.replace("_", r"\_")
-    return rf"\mathrm{{{word}}}"
-
-
-def _source(target: str, arguments: Sequence[str], expression: "Expr") -> str:
-    """Return a Python module with the formula as a function, with scipy only for what numpy lacks."""
-    import sympy
-    from sympy.printing.numpy import NumPyPrinter, SciPyPrinter
-
-    special = expression.has(sympy.besselj, sympy.bessely, sympy.erf)
-    printer = (SciPyPrinter if special else NumPyPrinter)({"fully_qualified_modules": True})
-    body = [f'    """Return {target}, elementwise for arrays."""', f"    return {printer.doprint(expression)}"]
-    imports = [f"import {module}" for module in sorted(printer.module_imports)]
-    head = ['"""A formula that kanlens found."""', "", *imports, *([""] if imports else []), ""]
-    return "\n".join([*head, f"def {target}({', '.join(arguments)}):", *body, ""])
 
 
 def _say(text: str) -> None:

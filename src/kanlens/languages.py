@@ -151,7 +151,7 @@ class Rust(RustCodePrinter):  # type: ignore[misc]
         return f"({int(number.p)}_f64/{int(number.q)}_f64)"
 
     def _print_Pow(self, power: sympy.Pow) -> str:
-        base = self.parenthesize(power.base, PRECEDENCE["Atom"])
+        base = self.parenthesize(power.base, PRECEDENCE["Atom"], strict=True)
         if power.exp == sympy.Rational(1, 2):
             return f"{base}.sqrt()"
         if power.exp.is_Integer:
