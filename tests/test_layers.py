@@ -12,7 +12,7 @@ FLOORS = (
     "errors shards version",
     "quadratic moments cardinal",
     "bases functions solvers data tables constants simplify expressions languages",
-    "native",
+    "native expansions",
     "combination",
     "layer",
     "network",

@@ -6,10 +6,11 @@ Everything that users need is here: `from kanlens import KAN, fit, prune, snap, 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kanlens.bases import BSpline
+from kanlens.bases import Basis, BSpline, LinearSpline
 from kanlens.candidates import Candidate, suggest
 from kanlens.convergence import Convergence, Limit, converge
 from kanlens.errors import FileError, InputError, KanlensError, MissingPackageError, UnknownNameError
+from kanlens.expansions import Chebyshev, Fourier, Gaussian, Wavelet
 from kanlens.expressions import parse
 from kanlens.functions import LIBRARY, Function, power
 from kanlens.layer import KANLayer
@@ -44,24 +45,30 @@ __all__ = [
     "LIBRARY",
     "Adam",
     "BSpline",
+    "Basis",
     "Candidate",
+    "Chebyshev",
     "Convergence",
     "Discovery",
     "Edge",
     "FileError",
+    "Fourier",
     "Function",
+    "Gaussian",
     "History",
     "InputError",
     "KANLayer",
     "KanlensError",
     "LevenbergMarquardt",
     "Limit",
+    "LinearSpline",
     "MissingPackageError",
     "Sparsity",
     "Spec",
     "Stop",
     "Trace",
     "UnknownNameError",
+    "Wavelet",
     "Width",
     "__version__",
     "accelerate",

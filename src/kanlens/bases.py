@@ -4,7 +4,7 @@ A basis turns points `x (batch, in)` and a `grid (in, knots)` into values `(batc
 an edge's function is the sum of these values times its coefficients.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
 import torch
@@ -135,7 +135,7 @@ class BSpline:
         `low` and `high` have shape `(in,)`. A range without width (a constant column) is widened
         around its value, so that knots are always distinct.
         """
-        low, high = _widen(low, high)
+        low, high = widen(low, high)
         return self._extend(low[:, None] + (high - low)[:, None] * self._steps(low))
 
     def adapted(self, x: Tensor, uniformity: float = 0.02) -> Tensor:
@@ -146,7 +146,7 @@ class BSpline:
         """
         if not 0 < uniformity <= 1:
             raise InputError(f"expected uniformity in (0, 1], got {uniformity}. Use 1 for a uniform grid.")
-        low, high = _widen(x.amin(0), x.amax(0))
+        low, high = widen(x.amin(0), x.amax(0))
         order = torch.linspace(0, len(x) - 1, self.intervals + 1, device=x.device).long()
         quantiles = x.sort(dim=0).values[order].T  # (in, intervals + 1)
         uniform = low[:, None] + (high - low)[:, None] * self._steps(x)
@@ -266,14 +266,7 @@ class BSpline:
         points do not determine a coefficient, it continues its neighbours (a second-difference
         ridge of relative size 1e-7), on CPU and GPU alike, and never a NaN.
         """
-        values = self.values(x, grid).transpose(0, 1)  # (in, batch, size)
-        ridge = self._ridge(values) * max(len(x) / self.size, 1.0) ** 0.5
-        rows = torch.cat([values, ridge.expand(len(values), -1, -1)], dim=1)
-        target = y.permute(2, 0, 1)  # (in, batch, out)
-        target = torch.nn.functional.pad(target, (0, 0, 0, len(ridge)))
-        q, r = torch.linalg.qr(rows)
-        coef: Tensor = torch.linalg.solve_triangular(r, q.mT @ target, upper=True)  # (in, size, out)
-        return coef.permute(2, 0, 1)
+        return closest(self.values(x, grid), y, self._ridge(x) * max(len(x) / self.size, 1.0) ** 0.5)
 
     def _ridge(self, like: Tensor) -> Tensor:
         eye = torch.eye(self.size, dtype=like.dtype, device=like.device)
@@ -298,12 +291,38 @@ class BSpline:
         return finer.project(points.T, curves, new_grid), new_grid
 
 
-def _widen(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class LinearSpline(BSpline):
+    """Describe the B-splines of degree 1: straight lines between knots.
+
+    Examples
+    --------
+    >>> LinearSpline(intervals=4).size
+    5
+    """
+
+    degree: int = field(default=1, init=False)
+
+
+def widen(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """Give a range of no width one around its value, in proportion to its size."""
     scale = torch.maximum(low.abs(), high.abs())
     flat = (high - low) <= 1e3 * torch.finfo(low.dtype).eps * scale
     pad = torch.where(flat, torch.where(scale > 0, scale, torch.ones_like(scale)), torch.zeros_like(scale))
     return low - pad, high + pad
+
+
+def closest(values: Tensor, y: Tensor, ridge: Tensor) -> Tensor:
+    """Return the coefficients `(out, in, size)` whose sums with `values (batch, in, size)` are closest to `y`.
+
+    `y` is `(batch, out, in)`; `ridge (rows, size)` are further equations, whose right sides are zero.
+    """
+    values = values.transpose(0, 1)  # (in, batch, size)
+    rows = torch.cat([values, ridge.expand(len(values), -1, -1)], dim=1)
+    target = torch.nn.functional.pad(y.permute(2, 0, 1), (0, 0, 0, len(ridge)))  # (in, batch + rows, out)
+    q, r = torch.linalg.qr(rows)
+    coef: Tensor = torch.linalg.solve_triangular(r, q.mT @ target, upper=True)  # (in, size, out)
+    return coef.permute(2, 0, 1)
 
 
 def _between(knots: Tensor, count: int) -> Tensor:

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from kanlens.bases import BSpline
+from kanlens.bases import BSpline, LinearSpline
 from kanlens.errors import FileError, InputError, KanlensError
+from kanlens.expansions import Chebyshev, Fourier, Gaussian, Wavelet
 from kanlens.network import Spec, Width
 
 T = TypeVar("T")
 
-BASES: Mapping[str, type] = MappingProxyType({cls.__name__: cls for cls in (BSpline,)})
+KNOWN = (BSpline, LinearSpline, Chebyshev, Fourier, Gaussian, Wavelet)
+
+BASES: Mapping[str, type] = MappingProxyType({cls.__name__: cls for cls in KNOWN})
 """Every basis that files may name. Pass `bases={"Mine": Mine}` on reading for one of your own."""
 
 
