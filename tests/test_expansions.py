@@ -109,7 +109,7 @@ def test_the_house_takes_any_basis(basis: Basis) -> None:
     assert finer.spec.basis == basis.resized(2 * basis.intervals)
     torch.testing.assert_close(finer(x), model(x), rtol=0, atol=0.2)
     assert spec_from_json(spec_to_json(model.spec)) == model.spec
-    assert prune(model, x, y).spec.basis == basis
+    assert type(prune(model, x, y).spec.basis) is type(basis)
 
 
 def test_what_is_no_basis_is_refused() -> None:
