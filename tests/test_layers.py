@@ -15,7 +15,7 @@ FLOORS = (
     "native expansions",
     "combination",
     "layer",
-    "network",
+    "network convolution",
     "specs pieces jacobian scores regrid candidates losses",
     "smoothness sparsity",
     "objective surgery choice",

@@ -26,6 +26,8 @@ SURFACE = [
     "History",
     "InputError",
     "KAN",
+    "KANConv1d",
+    "KANConv2d",
     "KANLayer",
     "KanlensError",
     "LBFGS",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kanlens.bases import Basis, BSpline, LinearSpline
 from kanlens.candidates import Candidate, suggest
 from kanlens.convergence import Convergence, Limit, converge
+from kanlens.convolution import KANConv1d, KANConv2d
 from kanlens.errors import FileError, InputError, KanlensError, MissingPackageError, UnknownNameError
 from kanlens.expansions import Chebyshev, Fourier, Gaussian, Wavelet
 from kanlens.expressions import parse
@@ -57,6 +58,8 @@ __all__ = [
     "Gaussian",
     "History",
     "InputError",
+    "KANConv1d",
+    "KANConv2d",
     "KANLayer",
     "KanlensError",
     "LevenbergMarquardt",

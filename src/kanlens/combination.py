@@ -141,3 +141,36 @@ def _native(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> bool:
 def _unrows(rows: Tensor, size: int) -> Tensor:
     """Undo :func:`_rows`."""
     return rows.view(-1, size, rows.shape[1]).permute(2, 0, 1)
+
+
+def evaluate(x: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
+    """Return the basis functions `(batch, in, size)` in little memory: autograd keeps the points alone."""
+    if torch.compiler.is_compiling():
+        return basis.values(x, grid)
+    values: Tensor = _Evaluate.apply(x, grid, basis)  # type: ignore[no-untyped-call]
+    return values
+
+
+class _Evaluate(torch.autograd.Function):
+    """Evaluate once more in the backward pass what is needed there."""
+
+    @staticmethod
+    def forward(x: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
+        return basis.values(x, grid)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
+        x, grid, ctx.basis = inputs
+        ctx.save_for_backward(x, grid)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None]:
+        x, grid = ctx.saved_tensors
+        basis: Evaluator = ctx.basis
+        if torch.is_grad_enabled():  # a derivative of this derivative is wanted
+            return torch.func.vjp(lambda x: basis.values(x, grid), x)[1](grad)[0], None, None
+        return basis.pull_back(x, grid, grad), None, None
+
+    @staticmethod
+    def vmap(_: Any, in_dims: tuple[int | None, ...], x: Tensor, grid: Tensor, basis: Evaluator) -> tuple[Tensor, int]:
+        return torch.vmap(basis.values, in_dims[:2])(x, grid), 0
