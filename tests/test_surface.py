@@ -45,8 +45,11 @@ SURFACE = [
     "Width",
     "__version__",
     "accelerate",
+    "arrange",
+    "compile_formula",
     "converge",
     "cut",
+    "deepen",
     "discover",
     "export_onnx",
     "export_program",
@@ -56,7 +59,9 @@ SURFACE = [
     "header",
     "keep",
     "load",
+    "loosen",
     "parse",
+    "perturb",
     "plot",
     "power",
     "prune",
@@ -67,7 +72,9 @@ SURFACE = [
     "snap",
     "source",
     "suggest",
+    "swap",
     "symbolise",
+    "widen",
 ]
 
 

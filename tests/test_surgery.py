@@ -79,6 +79,19 @@ def test_kept_nodes_are_those_that_remain_when_all_their_neighbours_are_cut() ->
     torch.testing.assert_close(smaller(x), cut(model, lost)(x))
 
 
+def test_kept_nodes_and_inputs_come_in_the_order_asked_for() -> None:
+    model, x = rich(3), points(20, 3)
+    turned = keep(model, [[3, 1, 2, 0], [1, 0]])  # a product is moved behind the sums
+    order = sorted([3, 1, 2, 0], key=lambda node: node >= model.spec.widths[1].sums)
+    torch.testing.assert_close(turned.trace(x).nodes[1], model.trace(x).nodes[1][:, order])
+    torch.testing.assert_close(turned(x), model(x))
+    fewer = keep(model, [range(4), range(2)], inputs=[2, 0])
+    without = cut(model, [edge for edge in model.live() if edge.layer == 0 and edge.in_ == 1])
+    torch.testing.assert_close(fewer(x[:, [2, 0]]), without(x))
+    with pytest.raises(InputError, match="among 0 to 2 for layer 0"):
+        keep(model, [range(4), range(2)], inputs=[3])
+
+
 def test_to_keep_all_is_to_copy() -> None:
     model, x = rich(1), points(20, 3)
     same = keep(model, [range(4), range(2)])

@@ -6,14 +6,17 @@ Everything that users need is here: `from kanlens import KAN, fit, prune, snap, 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kanlens.arrangement import arrange, swap
 from kanlens.bases import Basis, BSpline, LinearSpline
 from kanlens.candidates import Candidate, suggest
+from kanlens.compiler import compile_formula
 from kanlens.convergence import Convergence, Limit, converge
 from kanlens.convolution import KANConv1d, KANConv2d
 from kanlens.errors import FileError, InputError, KanlensError, MissingPackageError, UnknownNameError
 from kanlens.expansions import Chebyshev, Fourier, Gaussian, Wavelet
 from kanlens.expressions import parse
 from kanlens.functions import LIBRARY, Function, power
+from kanlens.growth import deepen, loosen, perturb, widen
 from kanlens.layer import KANLayer
 from kanlens.native import accelerate
 from kanlens.network import KAN, Edge, Spec, Trace, Width
@@ -75,8 +78,11 @@ __all__ = [
     "Width",
     "__version__",
     "accelerate",
+    "arrange",
+    "compile_formula",
     "converge",
     "cut",
+    "deepen",
     "discover",
     "export_onnx",
     "export_program",
@@ -86,7 +92,9 @@ __all__ = [
     "header",
     "keep",
     "load",
+    "loosen",
     "parse",
+    "perturb",
     "plot",
     "power",
     "prune",
@@ -97,7 +105,9 @@ __all__ = [
     "snap",
     "source",
     "suggest",
+    "swap",
     "symbolise",
+    "widen",
 ]
 
 

@@ -51,14 +51,17 @@ def refine(model: KAN, x: Array, intervals: int) -> KAN:
     return result
 
 
-def keep(model: KAN, nodes: Sequence[Sequence[int]]) -> KAN:
-    """Return the network of some of the hidden nodes.
+def keep(model: KAN, nodes: Sequence[Sequence[int]], *, inputs: Sequence[int] | None = None) -> KAN:
+    """Return the network of some of the hidden nodes, and of some of the inputs.
 
     Parameters
     ----------
     model : KAN
     nodes : sequence of sequences
-        For each hidden layer the numbers of the nodes to keep, in the order that they shall have.
+        For each hidden layer the numbers of the nodes to keep, in the order that they shall have;
+        sums come before products.
+    inputs : sequence of int, optional
+        The inputs to keep, in their new order; all by default.
 
     Raises
     ------
@@ -73,13 +76,17 @@ def keep(model: KAN, nodes: Sequence[Sequence[int]]) -> KAN:
     hidden = model.spec.widths[1:-1]
     if len(nodes) != len(hidden):
         raise InputError(f"expected one list of nodes for each of {len(hidden)} hidden layers, got {len(nodes)}.")
-    for number, (chosen, width) in enumerate(zip(nodes, hidden, strict=True), 1):
+    columns = range(model.spec.widths[0].size) if inputs is None else inputs
+    for number, (chosen, width) in enumerate(zip([columns, *nodes], model.spec.widths[:-1], strict=True)):
         if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(range(width.size)):
             raise InputError(
                 f"expected distinct nodes among 0 to {width.size - 1} for layer {number}, got {list(chosen)}."
             )
-    inputs, outputs = model.spec.widths[0].size, model.spec.widths[-1].size
-    return _subnetwork(model, [list(range(inputs)), *map(sorted, nodes), list(range(outputs))])
+    ordered = [
+        sorted(chosen, key=width.sums.__le__)  # sums, then products
+        for chosen, width in zip([columns, *nodes], model.spec.widths[:-1], strict=True)
+    ]
+    return _subnetwork(model, [*ordered, list(range(model.spec.widths[-1].size))])
 
 
 def _subnetwork(model: KAN, kept: Sequence[Sequence[int]]) -> KAN:
