@@ -15,7 +15,18 @@ import numpy as np
 import pytest
 import torch
 
-from kanlens import KAN, BSpline, InputError, UnknownNameError, parse
+from kanlens import (
+    KAN,
+    Basis,
+    BSpline,
+    Chebyshev,
+    Fourier,
+    Gaussian,
+    InputError,
+    UnknownNameError,
+    Wavelet,
+    parse,
+)
 from kanlens.languages import LANGUAGES, write
 from kanlens.networks import LOOPS, write_network
 from kanlens.pieces import pieces
@@ -240,6 +251,13 @@ def test_pieces_are_the_splines(degree: int) -> None:
     x = points(400, 3, low=-1.5, high=1.5)
     layer.grid = layer.basis.adapted(x**3)
     torch.testing.assert_close(pieces(layer)(x), layer(x), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("basis", [Chebyshev(), Fourier(), Gaussian(), Wavelet()], ids=lambda b: type(b).__name__)
+def test_curves_of_other_bases_are_close_to_their_pieces(basis: Basis) -> None:
+    layer = KAN([3, 2], basis=basis, noise=1.0, dtype=torch.float64).layers[0]
+    x = points(400, 3, low=-1.5, high=1.5)
+    torch.testing.assert_close(pieces(layer)(x), layer(x), rtol=1e-6, atol=1e-6)
 
 
 def test_a_float32_network_is_written_to_the_last_digit() -> None:

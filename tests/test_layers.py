@@ -11,9 +11,9 @@ SRC = Path(__file__).parents[1] / "src"
 FLOORS = (
     "errors shards version",
     "quadratic moments cardinal",
-    "bases functions solvers data tables constants simplify expressions languages",
+    "bases functions solvers data tables constants simplify expressions languages container",
     "native expansions",
-    "combination",
+    "combination checkpoints",
     "layer",
     "network convolution",
     "specs pieces jacobian scores regrid candidates losses",

@@ -16,6 +16,7 @@ SURFACE = [
     "Basis",
     "Candidate",
     "Chebyshev",
+    "Checkpoint",
     "Convergence",
     "Discovery",
     "Edge",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kanlens.arrangement import arrange, swap
 from kanlens.bases import Basis, BSpline, LinearSpline
 from kanlens.candidates import Candidate, suggest
+from kanlens.checkpoints import Checkpoint
 from kanlens.compiler import compile_formula
 from kanlens.convergence import Convergence, Limit, converge
 from kanlens.convolution import KANConv1d, KANConv2d
@@ -52,6 +53,7 @@ __all__ = [
     "Basis",
     "Candidate",
     "Chebyshev",
+    "Checkpoint",
     "Convergence",
     "Discovery",
     "Edge",

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from kanlens.container import write_atomically
 from kanlens.errors import InputError, MissingPackageError
 from kanlens.languages import write
 from kanlens.network import KAN, multiply
 from kanlens.networks import Written, write_network
-from kanlens.persistence import write_atomically
 from kanlens.pieces import Pieces
 
 if TYPE_CHECKING:

@@ -16,20 +16,17 @@ Pickles were rejected: loading one runs whatever it says. So a function is store
 of your own are passed again on loading.
 """
 
-import hashlib
 import json
 import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
+from kanlens.container import PathLike, damaged, read_container, write_atomically, write_container
 from kanlens.errors import FileError, InputError, UnknownNameError
 from kanlens.functions import Function, lookup
 from kanlens.layer import KANLayer
@@ -42,8 +39,6 @@ VERSION = 1
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 """Files of a folder as model hubs lay it out."""
-
-PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -91,14 +86,12 @@ def save(model: KAN, path: PathLike, *, notes: Mapping[str, Any] | None = None) 
     (True, ['mass', 'radius'])
     """
     text = _header_text(model, notes or {})
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     place = Path(os.path.realpath(path))  # through links, so that they stay links
     folder = place if place.is_dir() or not place.suffix else None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / CONFIG, json.dumps(json.loads(text), indent=2).encode())
-    entries = {"header": text, "sha256": _checksum(text, tensors)}
-    write_atomically(place if folder is None else folder / MODEL, safetensors.torch.save(tensors, entries))
+    write_container(place if folder is None else folder / MODEL, text, model.state_dict())
 
 
 def load(
@@ -130,7 +123,7 @@ def load(
     spec = _understood(record, bases or {}).spec
     layers = want(record, "layers", list)
     if len(layers) != len(spec.widths) - 1:
-        raise _damaged(f"{len(spec.widths) - 1} layers", len(layers))
+        raise damaged(f"{len(spec.widths) - 1} layers", len(layers))
     splines, symbols = [], []
     for number, (layer, before, after) in enumerate(zip(layers, spec.widths, spec.widths[1:], strict=False)):
         splines.append(_splines(layer, before.size, after.subnodes, tensors.get(f"layers.{number}.coef"), bases or {}))
@@ -139,7 +132,7 @@ def load(
     wanted, found = _shapes(model.state_dict()), _shapes(tensors)
     if different := wanted ^ found:
         name = min(different)[0]
-        raise _damaged(f"tensor {name} of another shape", [row[1:] for row in found if row[0] == name])
+        raise damaged(f"tensor {name} of another shape", [row[1:] for row in found if row[0] == name])
     model.load_state_dict(tensors)
     return model
 
@@ -190,60 +183,18 @@ def _is_ours(function: Function) -> bool:
         return False
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that, whenever the machine stops, it is the old one or the new one."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # in the same folder, because a move is atomic there
-    try:
-        with draft.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # where folders can be flushed, the move is on the disk too
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 # --- reading -----------------------------------------------------------------------------
 
 
 def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the header and the tensors of a file whose checksum is right."""
     place = Path(path)
-    data = (place / MODEL if place.is_dir() else place).read_bytes()
-    try:
-        tensors = safetensors.torch.load(data)
-        entries = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        text, checksum = entries["header"], entries["sha256"]
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError) as error:
-        raise FileError(
-            f"expected a network that kanlens saved, got {place} ({type(error).__name__}: {error}). "
-            "It is damaged or of another kind: write it again with kanlens.save."
-        ) from error
+    text, tensors = read_container(place / MODEL if place.is_dir() else place)
     record = parse(text)
     version = want(record, "version", int)
     if version > VERSION:
         raise FileError(f"expected a file of version {VERSION} or less, got {version}. Install a newer kanlens.")
-    if checksum != _checksum(text, tensors):
-        raise _damaged("contents that fit their checksum", "others")
     return record, tensors
-
-
-def _damaged(wanted: object, got: object) -> FileError:
-    return FileError(f"expected {wanted}, got {got}. The file is damaged: write it again with kanlens.save.")
 
 
 def _understood(record: dict[str, Any], bases: Mapping[str, type]) -> Header:
@@ -266,7 +217,7 @@ def _splines(
     basis = read_basis(want(record, "basis", dict), bases)
     shape = (out_features, in_features, basis.size)
     if coef is None or tuple(coef.shape) != shape:  # before anything of a size that only the header vouches for
-        raise _damaged(f"coefficients {shape}", None if coef is None else tuple(coef.shape))
+        raise damaged(f"coefficients {shape}", None if coef is None else tuple(coef.shape))
     return read(
         KANLayer,
         in_features,
@@ -282,7 +233,7 @@ def _symbols(record: object, in_features: int, out_features: int, functions: Map
     rows = want(record, "symbols", list)
     places = [(want(row, "out", int), want(row, "in", int)) for row in rows]
     if len(set(places)) < len(places) or not all(0 <= o < out_features and 0 <= i < in_features for o, i in places):
-        raise _damaged(f"different edges of a layer {out_features} x {in_features}", places)
+        raise damaged(f"different edges of a layer {out_features} x {in_features}", places)
     found = [_function(want(row, "function", str), row.get("own") is True, functions) for row in rows]
     return SymbolicEdges(out_features, found, [out for out, _ in places], [in_ for _, in_ in places])
 

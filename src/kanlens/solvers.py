@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -56,6 +56,13 @@ Watch = Callable[[int, float, Tensor], Stop | None]
 """Called after each step with its number, the value and the point; a `Stop` ends the method."""
 
 
+Memory = dict[str, Any]
+"""What a method knows between two steps: tensors and numbers, in dictionaries and lists.
+
+A method fills it before each call of `watch`. Given back such a memory, it goes on to the same bits.
+"""
+
+
 def ignore(step: int, value: float, theta: Tensor) -> Stop | None:
     """Watch nothing."""
 
@@ -67,8 +74,10 @@ class Solver(Protocol):
     def steps(self) -> int:
         """Return the step budget."""
 
-    def minimise(self, objective: Objective, theta: Tensor, watch: Watch = ignore) -> Solution:
-        """Return the best point found from `theta`."""
+    def minimise(
+        self, objective: Objective, theta: Tensor, watch: Watch = ignore, memory: Memory | None = None
+    ) -> Solution:
+        """Return the best point found from `theta`, or from where the method was when it filled `memory`."""
 
 
 @dataclass(frozen=True)
@@ -97,25 +106,35 @@ class LevenbergMarquardt:
     damping: float = 1e-2
     tolerance: float = 1e-6
 
-    def minimise(self, objective: Objective, theta: Tensor, watch: Watch = ignore) -> Solution:
-        """Return the best point found from `theta`, of the same shape `(p,)`."""
-        model, damping, step = objective.quadratic(theta), self.damping, 0
-        recent, stop = [model.value], Stop.STEPS
+    def minimise(
+        self, objective: Objective, theta: Tensor, watch: Watch = ignore, memory: Memory | None = None
+    ) -> Solution:
+        """Return the best point found from `theta`, of the same shape `(p,)`; see :data:`Memory`."""
+        memory = {} if memory is None else memory
+        theta = memory.get("theta", theta)
+        model = objective.quadratic(theta)
+        damping, step = memory.get("damping", self.damping), memory.get("step", 0)
+        recent = memory.get("recent", [model.value])
         if not theta.numel():
             return Solution(theta, model.value, 0, Stop.CONVERGED)
         try:
-            for step in range(1, self.steps + 1):
+            while True:
+                if len(recent) == 6 and recent[0] - model.value <= self.tolerance * recent[0]:
+                    stop = Stop.CONVERGED
+                    break
+                if step == self.steps:
+                    stop = Stop.STEPS
+                    break
+                step += 1
                 moved = _damped_step(objective, theta, model, damping)
                 if moved is None:
                     stop = Stop.CONVERGED
                     break
                 theta, model, damping = moved
                 recent = [*recent[-5:], model.value]
+                memory.update(theta=theta, damping=damping, step=step, recent=recent)
                 if (asked := watch(step, model.value, theta)) is not None:
                     stop = asked
-                    break
-                if len(recent) == 6 and recent[0] - model.value <= self.tolerance * recent[0]:
-                    stop = Stop.CONVERGED
                     break
         except KeyboardInterrupt:
             stop = Stop.INTERRUPTED
@@ -167,13 +186,15 @@ class LBFGS:
     inner: int = 20
     memory: int = 20
 
-    def minimise(self, objective: Objective, theta: Tensor, watch: Watch = ignore) -> Solution:
-        """Return the best point found from `theta`, of the same shape `(p,)`."""
+    def minimise(
+        self, objective: Objective, theta: Tensor, watch: Watch = ignore, memory: Memory | None = None
+    ) -> Solution:
+        """Return the best point found from `theta`, of the same shape `(p,)`; see :data:`Memory`."""
         point = theta.clone().requires_grad_()
         method = torch.optim.LBFGS(
             [point], max_iter=self.inner, history_size=self.memory, line_search_fn="strong_wolfe"
         )
-        return _follow(method, point, objective, self.steps, watch)
+        return _follow(method, point, objective, self.steps, watch, memory)
 
 
 @dataclass(frozen=True)
@@ -203,22 +224,30 @@ class Adam:
     batch: int | None = None
     seed: int = 0
 
-    def minimise(self, objective: Objective, theta: Tensor, watch: Watch = ignore) -> Solution:
-        """Return the best point found from `theta`, of the same shape `(p,)`."""
+    def minimise(
+        self, objective: Objective, theta: Tensor, watch: Watch = ignore, memory: Memory | None = None
+    ) -> Solution:
+        """Return the best point found from `theta`, of the same shape `(p,)`; see :data:`Memory`."""
         point = theta.clone().requires_grad_()
         method = torch.optim.Adam([point], lr=self.rate)
         if self.batch is None:
-            return _follow(method, point, objective, self.steps, watch)
-        return self._by_batches(self.batch, method, point, objective, watch)
+            return _follow(method, point, objective, self.steps, watch, memory)
+        return self._by_batches(self.batch, method, point, objective, watch, {} if memory is None else memory)
 
     def _by_batches(
-        self, size: int, method: torch.optim.Adam, point: Tensor, objective: Objective, watch: Watch
+        self, size: int, method: torch.optim.Adam, point: Tensor, objective: Objective, watch: Watch, memory: Memory
     ) -> Solution:
-        best, generator = point.detach().clone(), torch.Generator().manual_seed(self.seed)
-        lowest, step, stop = objective.value(best), 0, Stop.STEPS
-        lowest = lowest if math.isfinite(lowest) else math.inf
+        generator = torch.Generator().manual_seed(self.seed)
+        if memory:
+            best, lowest, step = _recall(method, point, memory)
+            generator.set_state(memory["generator"])
+        else:
+            best, step = point.detach().clone(), 0
+            lowest = objective.value(best)
+            lowest = lowest if math.isfinite(lowest) else math.inf
+        first, stop = step + 1, Stop.STEPS
         try:
-            for step in range(1, self.steps + 1):
+            for step in range(first, self.steps + 1):
                 batches = list(objective.batches(size, generator))
                 for number, batch in enumerate(batches):
                     done = (step - 1 + number / len(batches)) / self.steps
@@ -232,6 +261,8 @@ class Adam:
                 elif not math.isfinite(value):  # back to the best point; the method's memory is worthless there
                     point.data.copy_(best)
                     method.state.clear()
+                _memorise(memory, method, point, best, lowest, step)
+                memory["generator"] = generator.get_state()
                 if (asked := watch(step, lowest, best)) is not None:
                     stop = asked
                     break
@@ -240,9 +271,33 @@ class Adam:
         return Solution(best, lowest, step, stop)
 
 
-def _follow(method: torch.optim.Optimizer, point: Tensor, objective: Objective, steps: int, watch: Watch) -> Solution:
+def _memorise(
+    memory: Memory, method: torch.optim.Optimizer, point: Tensor, best: Tensor, lowest: float, step: int
+) -> None:
+    state = method.state_dict()["state"].get(0, {})
+    memory.update(point=point.detach(), best=best, lowest=lowest, step=step, state=state)
+
+
+def _recall(method: torch.optim.Optimizer, point: Tensor, memory: Memory) -> tuple[Tensor, float, int]:
+    """Put a method where it was; return the best point, its value and the number of the step."""
+    point.data.copy_(memory["point"])
+    if memory["state"]:
+        method.state[point] = memory["state"]
+    return memory["best"], memory["lowest"], memory["step"]
+
+
+def _follow(
+    method: torch.optim.Optimizer,
+    point: Tensor,
+    objective: Objective,
+    steps: int,
+    watch: Watch,
+    memory: Memory | None,
+) -> Solution:
     """Run a torch optimiser on the objective and keep the best point that it visits."""
-    best, lowest = point.detach().clone(), math.inf
+    memory = {} if memory is None else memory
+    best, lowest, step = _recall(method, point, memory) if memory else (point.detach().clone(), math.inf, 0)
+    stalled = memory.get("stalled", False)
     searches = isinstance(method, torch.optim.LBFGS)
 
     def closure() -> float:
@@ -256,19 +311,21 @@ def _follow(method: torch.optim.Optimizer, point: Tensor, objective: Objective, 
         # a line search interpolates, which it can with a high wall but not with an infinity
         return lowest + 1e3 * (1 + abs(lowest)) if searches else math.inf
 
-    step, stop = 0, Stop.STEPS
     try:
-        for step in range(1, steps + 1):
-            before = lowest
+        while True:
+            if stalled or step == steps:
+                stop = Stop.CONVERGED if stalled else Stop.STEPS
+                break
+            step, before = step + 1, lowest
             value = float(method.step(closure))
             if not math.isfinite(value):  # back to the best point; the method's memory is worthless there
                 point.data.copy_(best)
                 method.state.clear()
+            stalled = searches and lowest == before
+            _memorise(memory, method, point, best, lowest, step)
+            memory["stalled"] = stalled
             if (asked := watch(step, lowest, best)) is not None:
                 stop = asked
-                break
-            if searches and lowest == before:
-                stop = Stop.CONVERGED
                 break
     except KeyboardInterrupt:
         stop = Stop.INTERRUPTED

@@ -4,7 +4,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Never
 
@@ -13,15 +13,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kanlens import shards
+from kanlens.checkpoints import Checkpoint, State, fingerprint, restore, snapshot
 from kanlens.choice import choose
 from kanlens.data import Array, split, table
 from kanlens.errors import InputError
+from kanlens.jacobian import Parameters
 from kanlens.losses import Curved, Custom, Loss, measure
 from kanlens.network import KAN
 from kanlens.objective import NetworkObjective
 from kanlens.regrid import regrid as move_grids
 from kanlens.regrid import stretch
-from kanlens.solvers import Solver, Stop
+from kanlens.solvers import Memory, Solver, Stop
 from kanlens.sparsity import Sparsity
 
 Callback = Callable[[int, float, KAN], bool | None]
@@ -66,6 +68,7 @@ def fit(
     patience: int | None = None,
     regrid: bool = True,
     callback: Callback | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: bool = False,
     seed: int = 0,
 ) -> History:
@@ -106,6 +109,9 @@ def fit(
         Whether the grids follow the data while training; a move that makes the fit worse is undone.
     callback : callable, optional
         Called with step, objective and the float64 network at work after each step; True stops the fit.
+    checkpoint : Checkpoint, optional
+        A file that keeps the state, so that a fit that was killed, called again with the same arguments,
+        goes on to the same bits.
     progress : bool
         Whether to show a progress bar.
     seed : int
@@ -114,7 +120,9 @@ def fit(
     Raises
     ------
     InputError
-        If the data have the wrong shape, no rows, a NaN or an infinity.
+        If the data have the wrong shape, no rows, a NaN or an infinity, or the checkpoint is that of another fit.
+    FileError
+        If the checkpoint is damaged.
 
     Examples
     --------
@@ -129,6 +137,8 @@ def fit(
     kind = measure(loss)
     if isinstance(kind, Custom) and shards.count() > 1:
         raise InputError("expected a loss by name, which adds up over processes, got a function. Use one process.")
+    if checkpoint is not None and shards.count() > 1:
+        raise InputError("expected one process where there is a checkpoint, got several. Leave the checkpoint out.")
     rows = Sample.read(model, x, y, kind, weights)
     held = None
     if isinstance(validation, tuple):
@@ -141,7 +151,7 @@ def fit(
     if not solver:
         logger.info(reason)
     with tqdm(total=chosen.steps, disable=not progress, desc="fit", leave=False) as bar:
-        run = _Run(rows, penalty, kind, smoothness, held, patience, callback, bar)
+        run = _Run(rows, penalty, kind, smoothness, held, patience, callback, bar, checkpoint)
         work, stop = run.train(work, chosen, regrid)
     _agree(work)
     _write_back(model, work)
@@ -222,6 +232,19 @@ def _segments(steps: int) -> list[int]:
     return lengths
 
 
+RECORDS = (
+    "losses",
+    "validations",
+    "penalties",
+    "lowest",
+    "since_lowest",
+    "segment",
+    "reached",
+    "moving",
+)
+"""What a run has written down so far, as numbers."""
+
+
 @dataclass
 class _Run:
     """Hold the state of one fit: the data, the best point so far, and the records."""
@@ -234,48 +257,74 @@ class _Run:
     patience: int | None
     callback: Callback | None
     bar: "tqdm[Never]"
+    checkpoint: Checkpoint | None = None
     losses: list[float] = field(default_factory=list)
     validations: list[float] = field(default_factory=list)
     penalties: list[float] = field(default_factory=list)
     lowest: float = math.inf
     since_lowest: int = 0
+    segment: int = 0
+    reached: float = math.inf
+    moving: bool = False
+    memory: Memory = field(default_factory=dict)
 
     def train(self, work: KAN, solver: Solver, regrid: bool) -> tuple[KAN, Stop]:
         """Spend the solver's steps in segments, between which the grids follow the data."""
-        reached, stop = math.inf, Stop.STEPS
+        self.moving = regrid
+        inputs = work.spec.widths[0].size
+        x, y = shards.sample(torch.cat([self.rows.x, self.rows.y], 1), GRID_ROWS).tensor_split([inputs], 1)
+        if (kept := self._kept(work, solver)) is not None:
+            work, stop = self._resume(work, kept)
+            if stop is not None:
+                return work, stop
+        else:
+            work = self._begin(work, x, y)
+        work, stop = self._spend(work, solver, _segments(solver.steps) if regrid else [solver.steps], x)
+        if stop is not Stop.INTERRUPTED:
+            self._write(stop)
+        return work, stop
+
+    def _begin(self, work: KAN, x: Tensor, y: Tensor) -> KAN:
+        """Judge the network as it comes, and give its curves the data's units if they are foreign to it."""
         self.objective = self.rows.objective(work, self.penalty, self.loss, self.smoothness)
         theta = self.objective.parameters.get()
         start = self.objective.value(theta) if self.held is None else self._validate(theta, self.held)
         self._keep(theta, start if math.isfinite(start) else math.inf)
-        inputs = work.spec.widths[0].size
-        x, y = shards.sample(torch.cat([self.rows.x, self.rows.y], 1), GRID_ROWS).tensor_split([inputs], 1)
-        if regrid and not isinstance(self.loss, Custom) and not self.objective.parts(theta)[0] < 1:
+        if self.moving and not isinstance(self.loss, Custom) and not self.objective.parts(theta)[0] < 1:
             work = stretch(work, x, y)  # it does no better than a constant: nothing is lost
-        for length in _segments(solver.steps) if regrid else [solver.steps]:
-            if regrid:
-                work = move_grids(work, x)
+        return work
+
+    def _spend(self, work: KAN, solver: Solver, lengths: Sequence[int], x: Tensor) -> tuple[KAN, Stop]:
+        stop = Stop.STEPS
+        for number in range(self.segment, len(lengths)):
+            self.segment = number
+            if not self.memory:  # else this segment is under way
+                work = move_grids(work, x) if self.moving else work
+                self.start = snapshot(work) if self.checkpoint else {}
             self.objective = self.rows.objective(work, self.penalty, self.loss, self.smoothness)
+            length = lengths[number]
             solution = replace(solver, steps=length).minimise(  # type: ignore[type-var]
-                self.objective, self.objective.parameters.get(), self._watch
+                self.objective, self.objective.parameters.get(), self._watch, self.memory
             )
+            self.memory = {}
             self.objective.parameters.set(solution.theta)
             stop = solution.stop
             if stop not in (Stop.STEPS, Stop.CONVERGED):
                 break
-            if solution.value > reached:  # the last move of the grids did harm: back, and leave them
-                work, regrid = self._best_network(), False
-            if length >= 4 and 0 <= reached - solution.value <= STANDSTILL * reached:
+            if solution.value > self.reached:  # the last move of the grids did harm: back, and leave them
+                work, self.moving = self._best_network(), False
+            if length >= 4 and 0 <= self.reached - solution.value <= STANDSTILL * self.reached:
                 return self._best_network(), Stop.CONVERGED
-            reached = min(reached, solution.value)
+            self.reached = min(self.reached, solution.value)
         return self._best_network(), stop
 
     def _keep(self, theta: Tensor, value: float) -> None:
-        self.lowest, self.since_lowest, self.best = value, 0, (self.objective, theta)
+        self.lowest, self.since_lowest, self.best = value, 0, (self.objective.parameters, theta)
 
     def _best_network(self) -> KAN:
-        objective, theta = self.best
-        objective.parameters.set(theta)
-        return objective.model
+        parameters, theta = self.best
+        parameters.set(theta)
+        return parameters.model
 
     def _watch(self, _step: int, value: float, theta: Tensor) -> Stop | None:
         """Record a step; stop for the callback's sake or when validation no longer improves."""
@@ -298,7 +347,46 @@ class _Run:
             asked = bool(self.callback(len(self.losses), value, self.objective.model))
             if bool(shards.highest(torch.tensor(int(asked)))):
                 return Stop.CALLBACK
+        if self.memory and self.checkpoint and time.monotonic() - self.written >= self.checkpoint.seconds:
+            self._write(None)
         return None
+
+    # --- checkpoints ---------------------------------------------------------------------
+
+    def _kept(self, work: KAN, solver: Solver) -> State | None:
+        """Return the state in this fit's checkpoint, if there is one."""
+        self.written = time.monotonic()
+        if self.checkpoint is None:
+            return None
+        name = getattr(self.loss.function, "__qualname__", "") if isinstance(self.loss, Custom) else ""
+        settings = (solver, self.penalty, type(self.loss), name, self.smoothness, self.patience, self.moving)
+        samples = [tensor for sample in (self.rows, self.held) if sample for tensor in vars(sample).values()]
+        self.fingerprint = fingerprint(repr(work), *settings, *samples, *snapshot(work).values())
+        return self.checkpoint.read(self.fingerprint)
+
+    def _write(self, stop: Stop | None) -> None:
+        """Write all that the rest of the fit depends on besides its arguments; `stop` if nothing is left to do."""
+        if self.checkpoint is None:
+            return
+        parameters, theta = self.best
+        records = {name: getattr(self, name) for name in RECORDS}
+        state = {"best": {"network": snapshot(parameters.model), "theta": theta}, "stop": stop and stop.name}
+        self.checkpoint.write(self.fingerprint, {**records, **state, "start": self.start, "memory": self.memory})
+        self.written = time.monotonic()
+
+    def _resume(self, work: KAN, kept: State) -> tuple[KAN, Stop | None]:
+        """Take a state up; return the network at the start of its segment, or the best one and why the fit stopped."""
+        for name in RECORDS:
+            setattr(self, name, kept[name])
+        self.bar.update(len(self.losses))
+        best = copy.deepcopy(work)
+        restore(best, kept["best"]["network"])
+        self.best = Parameters(best), kept["best"]["theta"]
+        if kept["stop"] is not None:
+            return self._best_network(), Stop[kept["stop"]]
+        self.start, self.memory = kept["start"], kept["memory"]
+        restore(work, self.start)
+        return work, None
 
     def _validate(self, theta: Tensor, held: Sample) -> float:
         objective = held.objective(self.objective.model, loss=self.loss)
