@@ -44,6 +44,7 @@ def test_keplers_third_law_is_found_without_the_distractors(tmp_path: Path, caps
         "formula.py",
         "diagram.png",
         "diagram.svg",
+        "model.safetensors",
     }
     assert (tmp_path / "formula.txt").read_text().startswith("period = ")
     assert r"\mathrm{semi\_major\_axis}^{\frac{3}{2}}" in (tmp_path / "formula.tex").read_text()

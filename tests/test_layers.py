@@ -25,8 +25,9 @@ FLOORS = (
     "rounding",
     "symbolic",
     "search pde plotting persistence networks",
-    "export",
+    "export law console",
     "estimators report",
+    "commands",
     "cli",
     "__init__ __main__",
 )

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import torch
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Toml
 from torch import Tensor
 
+from kanlens import commands
+from kanlens.console import say, tell
 from kanlens.errors import InputError, KanlensError
+from kanlens.persistence import save
 from kanlens.search import Discovery, discover
 from kanlens.symbolic import formula
-from kanlens.tables import Table, read_csv, symbol_name
+from kanlens.tables import Table, read_table, symbol_name
 from kanlens.version import __version__
 
 if TYPE_CHECKING:
@@ -28,9 +32,15 @@ RESERVED = frozenset({"E", "pi", "numpy", "scipy", "functools"})
 app = App(
     name="kanlens",
     help="From a table of numbers to a formula, by Kolmogorov-Arnold networks.",
+    help_epilogue="Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted. "
+    "Options may also stand in kanlens.toml in the present folder, under the name of their command.",
     version=__version__,
+    config=Toml("kanlens.toml"),
     suppress_keyboard_interrupt=False,  # `run` gives the exit code
 )
+app.register_install_completion_command(add_to_startup=False)
+for command in (commands.predict, commands.formula, commands.export, commands.info, commands.plot):
+    app.command(command)
 
 
 @app.command
@@ -44,18 +54,18 @@ def fit(
     drop: Annotated[str, Parameter(show_default=False)] = "",
     seed: int = 0,
 ) -> None:
-    """Find a formula for one column of a CSV file by the others.
+    """Find a formula for one column of a table by the others.
 
     Example: kanlens fit planets.csv --target period --out results
 
     Parameters
     ----------
     file
-        The CSV file, with a header row. Columns of text are left out.
+        The CSV file, with a header row, or the Parquet file. Columns of text are left out.
     target
         The column to explain.
     out
-        A folder for the formula (text, LaTeX, Python) and the diagram (PNG, SVG).
+        A folder for the formula (text, LaTeX, Python), the diagram (PNG, SVG) and the network (safetensors).
     functions
         The functions to choose from, such as x,x^2,sin,exp; all by default.
     drop
@@ -63,7 +73,7 @@ def fit(
     seed
         Seed of the search.
     """
-    table = read_csv(file, leave_out=_listed(drop))
+    table = read_table(file, leave_out=_listed(drop))
     names, x, y = table.split(target)
     if out is not None:
         _make(out)
@@ -72,10 +82,12 @@ def fit(
     found = discover(x, y, library=library, seed=seed, progress=sys.stderr.isatty())
     *symbols, result = _symbols((*names, target))
     expression = formula(found.model, names=symbols)
-    _say(_report(result, symbols, expression, found, len(x)))
+    say(_report(result, symbols, expression, found, len(x)))
     if out is not None:
         _write(out, result, symbols, expression, found, x)
-        _say(f"written: formula (txt, tex, py) and diagram (png, svg) in {out}")
+        notes = {"inputs": symbols, "columns": list(names), "outputs": [result]}
+        save(found.model, out / "model.safetensors", notes=notes)
+        say(f"written: formula (txt, tex, py), diagram (png, svg) and model.safetensors in {out}")
 
 
 def _listed(text: str) -> list[str]:
@@ -98,17 +110,17 @@ def _symbols(names: Sequence[str]) -> list[str]:
             word += "_"
         symbols.append(word)
         if word != name:
-            _tell(f"column {name!r} is {word} in the formula")
+            tell(f"column {name!r} is {word} in the formula")
     return symbols
 
 
 def _note(table: Table, names: Sequence[str]) -> None:
     rows = len(table.values)
     if table.text:
-        _tell(f"left out, as they hold text: {', '.join(table.text)}")
-    _tell(f"{rows} rows; inputs: {', '.join(names)}")
+        tell(f"left out, as they hold text: {', '.join(table.text)}")
+    tell(f"{rows} rows; inputs: {', '.join(names)}")
     if rows < HELD_FROM:
-        _tell(f"fewer than {HELD_FROM} rows: none is held out for a check, and a coincidence can look like a law")
+        tell(f"fewer than {HELD_FROM} rows: none is held out for a check, and a coincidence can look like a law")
 
 
 def _report(target: str, symbols: Sequence[str], expression: "Expr", found: Discovery, rows: int) -> str:
@@ -152,29 +164,21 @@ def _write(folder: Path, target: str, symbols: Sequence[str], expression: "Expr"
         figure.savefig(folder / f"diagram.{ending}", bbox_inches="tight", dpi=200)
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"kanlens: {' '.join(text.split())}\n")
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code: 0, 1 for a failure, 2 for wrong input, 130 when interrupted."""
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        _tell(f"{error} Try: kanlens fit --help")
+        tell(f"{error} Try: kanlens --help")
         return 2
     except KanlensError as error:
-        _tell(str(error))
+        tell(str(error))
         return 2
     except OSError as error:
-        _tell(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        tell(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
         return 1
     except KeyboardInterrupt:
-        _tell("interrupted")
+        tell("interrupted")
         return 130
     return 0
 

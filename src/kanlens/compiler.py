@@ -130,6 +130,8 @@ def compile_formula(
     import sympy
 
     listed = list(expressions) if isinstance(expressions, Sequence) else [expressions]
+    if any(isinstance(each, str) for each in listed):  # which sympify would run
+        raise InputError("expected sympy expressions, got text. Read it with kanlens.parse.")
     if not names or len(set(names)) != len(names):
         raise InputError(f"expected different names for the inputs, got {list(names)}.")
     reader = _Reader({name: Node(0) for name in names}, functions)

@@ -77,7 +77,10 @@ def export_program(model: KAN) -> torch.export.ExportedProgram:
     >>> torch.allclose(export_program(model).module()(x), model(x))
     True
     """
-    return torch.export.export(copy.deepcopy(model).eval(), (_example(model),), dynamic_shapes=_any_batch())
+    work = copy.deepcopy(model).eval()
+    for parameter in work.parameters():  # `torch.export.save` asks for it
+        parameter.data = parameter.data.contiguous()
+    return torch.export.export(work, (_example(model),), dynamic_shapes=_any_batch())
 
 
 def export_onnx(model: KAN, path: str | os.PathLike[str]) -> None:
