@@ -105,6 +105,10 @@ def test_formula_prints_what_a_network_says(law: Path, network: Path, capsys: Ca
 def test_export_writes_formulas_and_networks(law: Path, network: Path, tmp_path: Path, capsys: Capture) -> None:
     assert run(["export", str(law), "--to", "rust", "--name", "g"]) == 0
     assert "pub fn g(a: f64, b: f64)" in capsys.readouterr().out
+    assert run(["export", str(law), "--to", "sql"]) == 0
+    assert '"length (m)"' in capsys.readouterr().out
+    assert run(["export", str(law), "--to", "excel"]) == 0
+    assert "A2 is length (m), B2 is b" in capsys.readouterr().err
     assert run(["export", str(network), "--to", "numpy", "--out", str(tmp_path / "n.py")]) == 0
     assert "COEF_1 = numpy.array" in (tmp_path / "n.py").read_text()
     assert run(["export", str(network), "--to", "program", "--out", str(tmp_path / "n.pt2")]) == 0

@@ -11,6 +11,7 @@ from torch import Tensor
 from kanlens.console import deliver, say, say_json, tell
 from kanlens.errors import InputError
 from kanlens.export import export_onnx, export_program, source
+from kanlens.languages import column
 from kanlens.law import Law
 from kanlens.tables import read_table, write_table
 
@@ -103,8 +104,11 @@ def export(law: Path, /, *, to: Target, out: Path | None = None, name: str | Non
         tell(f"written: {out}")
         return
     one = len(found.outputs) == 1
-    what: Any = found.formulas()[found.outputs[0]] if found.is_formula and one else found.model
-    deliver(source(what, to, name=name or (found.outputs[0] if one else "f"), names=found.inputs), out)
+    names = found.columns if to == "sql" else found.inputs  # a query knows the columns of the table
+    what: Any = found.formulas(names)[found.outputs[0]] if found.is_formula and one else found.model
+    deliver(source(what, to, name=name or (found.outputs[0] if one else "f"), names=names), out)
+    if to == "excel":
+        tell(f"inputs: {', '.join(f'{column(k)}2 is {each}' for k, each in enumerate(found.columns))}")
 
 
 def info(law: Path, /, *, json: Json = False) -> None:

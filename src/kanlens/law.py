@@ -1,5 +1,6 @@
 """What a file of `kanlens fit` or :func:`kanlens.save` holds: a network, and the names of its columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,15 +71,16 @@ class Law:
         """Tell whether every edge is a symbol."""
         return all(self.model.symbol(edge) is not None for edge in self.model.live())
 
-    def formulas(self) -> "dict[str, Expr]":
-        """Return the formula of each output.
+    def formulas(self, names: Sequence[str] | None = None) -> "dict[str, Expr]":
+        """Return the formula of each output, in the inputs' symbols or in other names.
 
         Raises
         ------
         InputError
             If an edge is still a spline.
         """
-        return {name: formula(self.model, names=self.inputs, output=k) for k, name in enumerate(self.outputs)}
+        used = self.inputs if names is None else names
+        return {name: formula(self.model, names=used, output=k) for k, name in enumerate(self.outputs)}
 
     def points(self, table: Table) -> Tensor:
         """Return the inputs `(rows, in)` among the columns of a table.

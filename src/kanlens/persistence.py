@@ -1,7 +1,7 @@
 """Save networks to files and load them: numbers and names, never code.
 
 A file is in the safetensors format. Its tensors are the network's state dict; its metadata hold one JSON
-text, the *header*, and a checksum over header and tensors. What the header says:
+text, the *header*, and a checksum over header and tensors. What the header says::
 
     {"format": "kanlens", "version": 1, "written_by": "kanlens 0.1.0", "dtype": "float64",
      "spec": {"widths": [[2, []], [5, []], [1, []]], "basis": {"class": "BSpline", "degree": 3, "intervals": 5},

@@ -20,7 +20,7 @@ T = TypeVar("T")
 KNOWN = (BSpline, LinearSpline, Chebyshev, Fourier, Gaussian, Wavelet)
 
 BASES: Mapping[str, type] = MappingProxyType({cls.__name__: cls for cls in KNOWN})
-"""Every basis that files may name. Pass `bases={"Mine": Mine}` on reading for one of your own."""
+"""Every basis that files may name; one of your own is passed by `bases` on reading."""
 
 
 def spec_to_json(spec: Spec) -> str:
