@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import Table, layer
 from benchmarks.accuracy import second_order
+from benchmarks.against_pykan import against_pykan
 from benchmarks.formulas import functions, grids, noise, notebook
 from benchmarks.scale import scale
 from benchmarks.splines import feynman_splines, known, special
@@ -17,6 +18,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "noise": noise,
     "grids": grids,
     "second_order": second_order,
+    "against_pykan": against_pykan,
     "known": known,
     "special": special,
     "feynman_splines": feynman_splines,

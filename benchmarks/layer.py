@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import kanlens
+from benchmarks import Table
 from kanlens import BSpline, KANLayer
 
 Size = tuple[int, int, int, int]
@@ -156,7 +157,7 @@ def _table(names: list[str], tag: str, sizes: dict[str, Size] = SIZES) -> dict[s
     return table
 
 
-def layers() -> dict[str, object]:
+def layers() -> Table:
     """Compare all candidates at all sizes: torch's operations, compiled by torch, and the loops in C."""
     torch.set_num_threads(2)
     parts = [
@@ -165,13 +166,15 @@ def layers() -> dict[str, object]:
     ]
     kanlens.accelerate()
     parts.append(_table(["layer", "layer with silu"], "C"))
-    return {key: {name: value for part in parts for name, value in part[key].items()} for key in parts[0]}
+    for key in parts[0]:
+        yield key, {name: value for part in parts for name, value in part[key].items()}
 
 
-def memory() -> dict[str, object]:
-    """Return the megabytes that a training step adds at its peak, each in a process of its own."""
+def memory() -> Table:
+    """Measure the megabytes that a training step adds at its peak, each in a process of its own."""
     names = ("product", "layer", "layer, C", "efficient", "gaussian", "perceptron")
-    return {title: {name: _alone(name, title) for name in names} for title in SIZES}
+    for title in SIZES:
+        yield title, {name: _alone(name, title) for name in names}
 
 
 def _alone(name: str, title: str) -> int:
