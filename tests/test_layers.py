@@ -9,7 +9,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors shards version",
+    "errors shards version curvature",
     "quadratic moments cardinal",
     "bases functions solvers data tables constants simplify expressions languages container",
     "native expansions",
@@ -26,7 +26,7 @@ FLOORS = (
     "symbolic",
     "search pde plotting persistence networks",
     "export law console",
-    "estimators report",
+    "estimators report treeplot",
     "commands",
     "cli",
     "__init__ __main__",

@@ -1,13 +1,21 @@
 """pykan's layer: a core layer that also returns what happens on each edge."""
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from kan.design import Design, build
+from kan.design import FINEST_UNIFORMITY, Design, build
 from kan.spline import degree
+from kanlens.errors import InputError
+from kanlens.growth import deepen
+from kanlens.layer import RESIDUALS
 from kanlens.layer import KANLayer as CoreLayer
+from kanlens.network import KAN as Core
+from kanlens.network import Spec, SymbolicEdges, Width
+from kanlens.regrid import regrid
+from kanlens.surgery import keep, refine
 
 
 class KANLayer(nn.Module):
@@ -45,9 +53,13 @@ class KANLayer(nn.Module):
         save_plot_data: bool = True,
         device: torch.device | str = "cpu",
         sparse_init: bool = False,
+        *,
         seed: int = 0,
+        scale_base: float | None = None,
     ) -> None:
         super().__init__()
+        if scale_base is not None:  # 0.0.x
+            scale_base_mu = scale_base
         design = Design(
             width=[in_dim, out_dim],
             grid=num,
@@ -77,6 +89,47 @@ class KANLayer(nn.Module):
         edges = self.core.edges(x)
         splines = torch.einsum("bik,oik->boi", self.core.basis.values(x, self.core.grid), self.core.coef)
         return edges.sum(2), x[:, None, :].expand_as(edges), edges, splines
+
+    def update_grid_from_samples(self, x: Tensor, mode: str = "sample") -> None:
+        """Move the grids to where inputs `(rows, in)` are, and keep the curves."""
+        uniformity = max(self.grid_eps, FINEST_UNIFORMITY)
+        moved = regrid(_alone(self.core), x.to(self.core.grid), uniformity=uniformity, margin=0.0).layers[0]
+        self._take(moved)
+
+    def initialize_grid_from_parent(self, parent: "KANLayer", x: Tensor, mode: str = "sample") -> None:
+        """Take over the curves of a layer of the same widths on this layer's number of intervals."""
+        if (parent.in_dim, parent.out_dim) != (self.in_dim, self.out_dim):
+            raise InputError(
+                f"expected a layer {self.in_dim} -> {self.out_dim}, got {parent.in_dim} -> {parent.out_dim}."
+            )
+        self._take(refine(_alone(parent.core), x, self.num).layers[0])
+
+    @torch.no_grad()
+    def _take(self, other: CoreLayer) -> None:
+        """Become another layer in the parameters that are there: optimizers hold them."""
+        self.core.grid = other.grid.clone()
+        for name in ("coef", "weight", "mask"):
+            getattr(self.core, name).copy_(getattr(other, name))
+
+    def get_subset(self, in_id: Sequence[int], out_id: Sequence[int]) -> "KANLayer":
+        """Return the layer of some of the inputs and outputs, in their order."""
+        one = _alone(self.core)
+        part = keep(one, [], inputs=[int(i) for i in in_id])
+        chosen = keep(deepen(part), [[int(j) for j in out_id]])
+        return KANLayer.of(chosen.layers[0], self.grid_eps)
+
+    def swap(self, i1: int, i2: int, mode: str = "in") -> None:
+        """Put two inputs (`mode="in"`) or outputs (`"out"`) in each other's places."""
+        orders = {name: list(range(size)) for name, size in (("in", self.in_dim), ("out", self.out_dim))}
+        if mode not in orders:
+            raise InputError(f"expected mode 'in' or 'out', got {mode!r}.")
+        orders[mode][i1], orders[mode][i2] = i2, i1
+        self._take(self.get_subset(orders["in"], orders["out"]).core)
+
+    @property
+    def base_fun(self) -> Callable[[Tensor], Tensor]:
+        """Return the function beside the splines."""
+        return RESIDUALS[self.core.residual] or torch.zeros_like
 
     @property
     def in_dim(self) -> int:
@@ -122,3 +175,9 @@ class KANLayer(nn.Module):
     def scale_sp(self) -> Tensor:
         """Return the splines' scales `(in, out)`, which are always 1: the coefficients hold them."""
         return torch.ones_like(self.mask)
+
+
+def _alone(layer: CoreLayer) -> Core:
+    """Return a network of one layer, a copy."""
+    spec = Spec((Width(layer.in_features), Width(layer.out_features)), layer.basis, layer.residual)
+    return Core.assemble(spec, [copy.deepcopy(layer)], [SymbolicEdges(layer.out_features).to(layer.coef)])

@@ -11,8 +11,12 @@ from torch import Tensor, nn
 from kanlens.bases import BSpline
 from kanlens.errors import InputError
 from kanlens.layer import RESIDUALS
+from kanlens.layer import KANLayer as CoreLayer
 from kanlens.network import KAN as Core
-from kanlens.network import Width
+from kanlens.network import Spec, SymbolicEdges, Width
+
+FINEST_UNIFORMITY = 1e-3
+"""The smallest uniform part of a grid; quantiles alone coincide where values repeat."""
 
 WidthItem = int | Sequence[int]
 
@@ -25,13 +29,15 @@ class Design:
     (splines hold shifts and scales of their own), `sp_trainable` (there is no second scale),
     `sb_trainable` (base functions keep their weights free),
     `symbolic_enabled` and `save_act` (symbols cost nothing where there are none, and a forward
-    pass keeps nothing), `first_init`, `noise_scale_base`, and, as no files are written,
-    `auto_save`, `ckpt_path`, `state_id` and `round`.
+    pass keeps nothing) and `noise_scale_base`.
+
+    With `auto_save`, versions are kept (see :mod:`kan.versions`): in memory, or in the folder `ckpt_path` if
+    one is named.
     """
 
     width: Sequence[WidthItem] | None = None
-    grid: int = 3
-    k: int = 3
+    grid: int | Sequence[int] = 3
+    k: int | Sequence[int] = 3
     mult_arity: int | Sequence[Sequence[int]] = 2
     noise_scale: float = 0.3
     scale_base_mu: float = 0.0
@@ -46,9 +52,9 @@ class Design:
     seed: int = 1
     save_act: bool = True
     sparse_init: bool = False
-    auto_save: bool = False
+    auto_save: bool = True
     first_init: bool = True
-    ckpt_path: str = "./model"
+    ckpt_path: str | None = None
     state_id: int = 0
     round: int = 0
     device: torch.device | str = "cpu"
@@ -58,30 +64,52 @@ class Design:
 
 def build(design: Design) -> Core:
     """Return the core network of a design."""
-    low, high = design.grid_range
-    core = Core(
-        widths(design),
-        basis=BSpline(degree=whole("k", design.k), intervals=whole("grid", design.grid)),
-        residual=residual(design.base_fun),
-        seed=design.seed,
-        low=float(low),
-        high=float(high),
-        noise=design.noise_scale / 3,  # pykan's default of 0.3 is about as wavy as the core's of 0.1
-        device=design.device,
-    )
-    for layer, _, _ in core.parts():
+    low, high = (float(end) for end in design.grid_range)
+    spans, name = widths(design), residual(design.base_fun)
+    generator = torch.Generator().manual_seed(design.seed)
+    layers = [
+        CoreLayer(
+            before.size,
+            after.subnodes,
+            basis=basis,
+            residual=name,
+            low=low,
+            high=high,
+            noise=design.noise_scale / 3,  # pykan's default of 0.3 is about as wavy as the core's of 0.1
+            generator=generator,
+            device=design.device,
+        )
+        for basis, before, after in zip(bases(design), spans, spans[1:], strict=False)
+    ]
+    for layer in layers:
         with torch.no_grad():
             layer.weight.mul_(design.scale_base_sigma).add_(design.scale_base_mu * layer.in_features**-0.5)
             if design.sparse_init:
                 layer.mask.copy_(sparse_mask(layer.in_features, layer.out_features).T)
-    return core
+    spec = Spec(tuple(spans), layers[0].basis, name)
+    return Core.assemble(spec, layers, [SymbolicEdges(width.subnodes).to(layers[0].coef) for width in spans[1:]])
+
+
+def bases(design: Design) -> list[BSpline]:
+    """Return the splines of each layer; `grid` and `k` are one number for all, or a list of one for each."""
+    count = len(widths(design)) - 1
+    degrees, intervals = _listed("k", design.k, count), _listed("grid", design.grid, count)
+    return [BSpline(degree=degree, intervals=number) for degree, number in zip(degrees, intervals, strict=True)]
+
+
+def _listed(name: str, value: object, count: int) -> list[int]:
+    if not isinstance(value, list | tuple):
+        return [whole(name, value)] * count
+    if len(value) != count:
+        raise InputError(f"expected {name} for each of {count} layers, got {len(value)} numbers.")
+    return [whole(name, each) for each in value]
 
 
 def whole(name: str, value: object) -> int:
-    """Return an integer of Python or numpy as an int; a list per layer is refused."""
+    """Return an integer of Python or numpy as an int."""
     if isinstance(value, int | np.integer):
         return int(value)
-    raise InputError(f"expected {name} to be an integer, got {value!r}. Use one value for all layers.")
+    raise InputError(f"expected {name} to be an integer, got {value!r}.")
 
 
 def residual(base_fun: object) -> str:
@@ -98,8 +126,8 @@ def residual(base_fun: object) -> str:
 
 def widths(design: Design) -> list[Width]:
     """Return the widths of a design in the core's form; the list that was passed stays as it is."""
-    if design.width is None:
-        raise InputError("expected width as a list of nodes per layer, got none. Pass width=[2, 5, 1].")
+    if design.width is None or len(design.width) < 2:
+        raise InputError(f"expected width as a list of nodes per layer, got {design.width}. Pass width=[2, 5, 1].")
     return [_width(item, _arities(design.mult_arity, number)) for number, item in enumerate(design.width)]
 
 

@@ -1,7 +1,5 @@
 """pykan's addresses of edges and nodes, and what its methods do to single ones."""
 
-from collections.abc import Collection
-
 import torch
 from torch import Tensor
 
@@ -9,7 +7,6 @@ from kanlens.errors import InputError
 from kanlens.network import KAN as Core
 from kanlens.network import Edge, Trace
 from kanlens.scores import scores
-from kanlens.surgery import cut
 
 
 def edge(core: Core, l: int, i: int, j: int) -> Edge:
@@ -70,23 +67,3 @@ def vanishing(core: Core, pruned: Core, x: Tensor) -> frozenset[Edge]:
         subnodes = [subnode for node in kept[layer + 1] for subnode in groups[node]]
         stay.add(Edge(layer, subnodes[out], kept[layer][in_]))
     return frozenset(set(core.live()) - stay)
-
-
-@torch.no_grad()
-def as_spline(core: Core, edges: Collection[Edge]) -> Core:
-    """Return a copy in which some edges are splines again, with the curves that they had as symbols."""
-    result = cut(core, edges)
-    for at in edges:
-        layer, symbols = [*result.parts()][at.layer][0], [*core.parts()][at.layer][1]
-        grid = layer.grid[at.in_ : at.in_ + 1].double()
-        steps = torch.linspace(0, 1, 8 * layer.basis.size).to(grid)
-        inner = layer.basis.inner(grid)[0]
-        points = inner[0] + (inner[-1] - inner[0]) * steps
-        place = list(zip(symbols.out, symbols.in_, strict=True)).index((at.out, at.in_))
-        values = symbols.values(points[:, None].expand(-1, layer.in_features))[:, place]
-        coef = layer.basis.project(points[:, None], values.nan_to_num()[:, None, None], grid)  # (1, 1, size)
-        layer.coef[at.out, at.in_] = coef[0, 0]
-        layer.weight[at.out, at.in_] = 0
-        layer.mask[at.out, at.in_] = 1
-        layer.look()
-    return result

@@ -15,7 +15,7 @@ from kan.samples import Sample
 from kanlens.network import KAN as Core
 
 if TYPE_CHECKING:
-    from kan.model import KAN
+    from kan.held import Held
     from kan.training import Training
 
 Results = dict[str, list[float]]
@@ -25,14 +25,14 @@ Results = dict[str, list[float]]
 class Monitor:
     """Record a fit step by step; the core calls it after each of them."""
 
-    model: "KAN"
+    model: "Held"
     settings: "Training"
     samples: Mapping[str, Sample]
     bar: "tqdm[Any]"
     results: Results = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: "KAN", settings: "Training", samples: Mapping[str, Sample]) -> "Monitor":
+    def of(cls, model: "Held", settings: "Training", samples: Mapping[str, Sample]) -> "Monitor":
         """Set up a record, with a progress bar where somebody watches."""
         watched = settings.log > 0 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
         return cls(model, settings, samples, tqdm(total=settings.steps, disable=not watched, ncols=100))
@@ -81,7 +81,7 @@ class Monitor:
 
 
 @contextmanager
-def stand_in(model: "KAN", network: Core) -> Iterator[None]:
+def stand_in(model: "Held", network: Core) -> Iterator[None]:
     """Let a model hold a copy of another core network for a while."""
     held = model.core
     model.core = copy.deepcopy(network).to(held.dtype)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kan.inputs import Columns
 from kanlens.data import Array, table
 from kanlens.network import KAN as Core
 
@@ -25,11 +26,11 @@ class Seen:
     fitted: bool = False
 
 
-def points(core: Core, seen: Seen | None) -> Tensor:
+def points(core: Core, seen: Seen | None, columns: Columns) -> Tensor:
     """Return inputs `(rows, in)` to look at a network with, on its device and in its dtype."""
     if seen is None:
         return spread(core)
-    return table(seen.x, core.spec.widths[0].size, "inputs").to(core.device, core.dtype)
+    return table(columns.of(seen.x), core.spec.widths[0].size, "inputs").to(core.device, core.dtype)
 
 
 def spread(core: Core) -> Tensor:

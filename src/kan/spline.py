@@ -23,8 +23,10 @@ def extend_grid(grid: Tensor, k_extend: int = 0) -> Tensor:
     return torch.cat([grid[:, :1] - outside.flip(1), grid, grid[:, -1:] + outside], dim=1)
 
 
-def B_batch(x: Tensor, grid: Tensor, k: int = 3, extend: bool = False, device: str = "cpu") -> Tensor:
+def B_batch(x: Tensor, grid: Tensor, k: int = 0, extend: bool | None = None, device: str = "cpu") -> Tensor:
     """Return the basis functions `(rows, in, n)` of degree `k` at `x (rows, in)` on extended knots.
+
+    With `extend=True`, as in 0.0.x, the knots given are the inner ones.
 
     Examples
     --------

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kan.edges import curve
-from kanlens.candidates import Candidate, suggest
+from kanlens.candidates import Candidate, Curve, match, suggest
 from kanlens.data import Array, table
 from kanlens.errors import InputError
 from kanlens.functions import LIBRARY, Function, lookup
@@ -82,3 +82,31 @@ def similarity(before: Core, after: Core, x: Array, at: Edge) -> float:
     old, new = old - old.mean(), new - new.mean()
     spread = float(old.square().sum() * new.square().sum())
     return float((old * new).sum()) ** 2 / spread if spread > 0 else 0.0
+
+
+def fit_params(
+    x: Tensor,
+    y: Tensor,
+    fun: Callable[[Tensor], Tensor],
+    a_range: Iterable[float] = (-10, 10),
+    b_range: Iterable[float] = (-10, 10),
+    grid_number: int = 101,
+    iteration: int = 3,
+    verbose: bool = True,
+    device: str = "cpu",
+) -> tuple[Tensor, float]:
+    r"""Return `(a, b, c, d)` of the best :math:`c\,f(a x + b) + d` for a curve, and its r2.
+
+    The ranges are not needed: starts are spread over all scales of the curve, and the best are polished.
+
+    Examples
+    --------
+    >>> x = torch.linspace(-1, 1, 100)
+    >>> round(fit_params(x, 2 * torch.sin(20 * x + 1) - 3, torch.sin, verbose=False)[1], 9)
+    1.0
+    """
+    curve_ = Curve(x.detach().double(), y.detach().double(), torch.ones(len(x), dtype=torch.float64))
+    found = match(as_function(fun), curve_)
+    if verbose:
+        print(f"r2 is {found.r2:.10g}")
+    return torch.tensor(found.affine).to(y), found.r2

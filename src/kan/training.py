@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from kan.datasets import part
+from kan.loops import fit_predictions
 from kan.monitor import Monitor, Results
 from kan.samples import Sample
 from kan.seen import Seen
@@ -21,7 +23,7 @@ from kanlens.sparsity import Sparsity
 from kanlens.training import fit as fit_core
 
 if TYPE_CHECKING:
-    from kan.model import KAN
+    from kan.held import Held
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Training:
     themselves: `batch`, `start_grid_update_step`, `stop_grid_update_step`, `singularity_avoiding`,
     `y_th`, `sglr_avoid`, `small_mag_threshold`, `small_reg_factor`, `reg_metric` (the penalty acts
     on scores that do not depend on units) and `device` (the model's own is used).
+
+    With `pred_fn`, a function of `(model, x)` or of `x`, what is compared to the labels are its values.
     """
 
     opt: str = "LBFGS"
@@ -64,6 +68,7 @@ class Training:
     small_mag_threshold: float = 1e-16
     small_reg_factor: float = 1.0
     device: torch.device | str = "cpu"
+    pred_fn: Callable[..., Tensor] | None = None
 
     def __post_init__(self) -> None:
         if self.opt not in ("LBFGS", "Adam"):
@@ -72,15 +77,18 @@ class Training:
             warnings.warn("lamb_coef and lamb_coefdiff have no effect here; lamb alone sets the penalty.", stacklevel=5)
 
 
-def fit(model: "KAN", dataset: Mapping[str, Array], settings: Training) -> Results:
+def fit(model: "Held", dataset: Mapping[str, Array], settings: Training) -> Results:
     """Train a door model on a dataset and return pykan's lists, one value for each step.
 
     The lists are root mean square errors, or values of `loss_fn` as they are. They end early when
     steps no longer change anything.
     """
+    if settings.pred_fn is not None:
+        return fit_predictions(model, dataset, settings)
+    x, y = part(dataset, "train")
+    dataset = model.columns.dataset(dataset)
     names = ("train", "test") if "test_input" in dataset else ("train",)
     samples = {name: Sample.of(model.core, dataset, name, settings.loss_fn) for name in names}
-    x, y = part(dataset, "train")
     model.seen = Seen(x, y if settings.loss_fn is None else None, fitted=True)
     monitor = Monitor.of(model, settings, samples)
     with monitor.bar:

@@ -60,7 +60,7 @@ def wiring(model: KAN, x: Array) -> float:
     ----------
     Z. Liu, E. Gan and M. Tegmark, *Seeing is Believing: Brain-Inspired Modular Training* (2023).
     """
-    return _length(_strengths(model, x), [list(range(width.size)) for width in model.spec.widths])
+    return length(_strengths(model, x), [list(range(width.size)) for width in model.spec.widths])
 
 
 def arrange(model: KAN, x: Array) -> KAN:
@@ -84,15 +84,18 @@ def arrange(model: KAN, x: Array) -> KAN:
     >>> wiring(arrange(model, x), x) <= wiring(model, x)
     True
     """
-    strengths, widths = _strengths(model, x), model.spec.widths
+    return keep(model, best_orders(_strengths(model, x), model.spec.widths)[1:-1])
+
+
+def best_orders(strengths: Sequence[Tensor], widths: Sequence[Width]) -> list[Order]:
+    """Return the order of the nodes of each layer for strengths `(nodes above, nodes below)` between them."""
     present = [list(range(width.size)) for width in widths]
     following = present
-    for layer in range(1, model.depth):  # each layer by the one below it
+    for layer in range(1, len(widths) - 1):  # each layer by the one below it
         following = _replaced(following, layer, _best(strengths, following, widths, layer, above=False))
-    best = min(
-        (_settled(strengths, start, widths) for start in (present, following)), key=lambda o: _length(strengths, o)
+    return min(
+        (_settled(strengths, start, widths) for start in (present, following)), key=lambda o: length(strengths, o)
     )
-    return keep(model, best[1:-1])
 
 
 def _strengths(model: KAN, x: Array) -> list[Tensor]:
@@ -111,7 +114,8 @@ def _places(order: Sequence[int]) -> Tensor:
     return places
 
 
-def _length(strengths: Sequence[Tensor], orders: Sequence[Order]) -> float:
+def length(strengths: Sequence[Tensor], orders: Sequence[Order]) -> float:
+    """Return the sum of strengths times distances, the nodes of a layer spread evenly over [0, 1]."""
     places = [_places(order) for order in orders]
     return sum(
         float((strength * (above[:, None] - below).abs()).sum())
@@ -139,13 +143,13 @@ def _best(
 
 def _settled(strengths: Sequence[Tensor], orders: list[Order], widths: Sequence[Width]) -> list[Order]:
     """Return orders that no reordering of a single layer improves."""
-    length = _length(strengths, orders)
+    shortest = length(strengths, orders)
     while True:
         for layer in range(1, len(widths) - 1):
             orders = _replaced(orders, layer, _best(strengths, orders, widths, layer, above=True))
-        if (shorter := _length(strengths, orders)) >= length - 1e-12:
+        if (shorter := length(strengths, orders)) >= shortest - 1e-12:
             return orders
-        length = shorter
+        shortest = shorter
 
 
 def _replaced(orders: Sequence[Order], layer: int, order: Order) -> list[Order]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.errors import InputError
 from kanlens.moments import Moments
 from kanlens.network import KAN, Trace, Width
 
@@ -48,6 +49,42 @@ def scores(model: KAN, x: Tensor) -> Scores:
     the denominator, which makes them depend on units.
     """
     return attribute(model.trace(x), model.spec.widths)
+
+
+@torch.no_grad()
+def node_scores(model: KAN, x: Tensor, layer: int, node: int) -> Scores:
+    """Return the share of one node's variation that goes through each edge and node below it.
+
+    Examples
+    --------
+    >>> model, x = KAN([2, 3, 1]), torch.rand(50, 2)
+    >>> [score.shape for score in node_scores(model, x, 1, 2).edges]
+    [torch.Size([1, 2])]
+    """
+    whole, widths = model.trace(x), model.spec.widths
+    if not (1 <= layer < len(widths) and 0 <= node < widths[layer].size):
+        raise InputError(f"expected a node of a layer from 1 to {len(widths) - 1}, got node {node} of layer {layer}.")
+    group = list(widths[layer].groups()[node])
+    below = Trace(
+        [*whole.nodes[:layer], whole.nodes[layer][:, [node]]],
+        [*whole.subnodes[: layer - 1], whole.subnodes[layer - 1][:, group]],
+        [*whole.edges[: layer - 1], whole.edges[layer - 1][:, group]],
+    )
+    last = Width(1) if len(group) == 1 else Width(0, (len(group),))
+    return attribute(below, [*widths[:layer], last])
+
+
+def contributions(model: KAN, x: Tensor, layer: int) -> Tensor:
+    """Return the share of each node's variation that comes from each input, `(nodes, in)`.
+
+    Inputs that contribute to one node act together there.
+
+    Examples
+    --------
+    >>> contributions(KAN([2, 3, 1]), torch.rand(50, 2), 1).shape
+    torch.Size([3, 2])
+    """
+    return torch.stack([node_scores(model, x, layer, n).nodes[0] for n in range(model.spec.widths[layer].size)])
 
 
 def attribute(trace: Trace, widths: Sequence[Width]) -> Scores:

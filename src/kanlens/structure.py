@@ -236,7 +236,7 @@ def tree(f: Map, x: Tensor, *, tolerance: float = 1e-3, separable: float = TOLER
         chosen = _group(f, x, parts, tolerance)
         rest = [part for part in parts if part not in chosen]
         inputs = tuple(sorted(itertools.chain(*(part.inputs for part in chosen))))
-        kind = _kind(f, x, [part.inputs for part in chosen], separable)
+        kind = kind_of(f, x, [part.inputs for part in chosen], tolerance=separable)
         parts = sorted([*rest, Part(inputs, kind, tuple(chosen))], key=lambda part: part.inputs)
     return parts[0]
 
@@ -256,7 +256,15 @@ def _group(f: Map, x: Tensor, parts: list[Part], tolerance: float) -> list[Part]
     return parts
 
 
-def _kind(f: Map, x: Tensor, groups: list[Group], tolerance: float) -> str:
+def kind_of(f: Map, x: Tensor, groups: Sequence[Sequence[int]], *, tolerance: float = TOLERANCE) -> str:
+    """Return how a function combines groups of inputs: one of the kinds of :class:`Part`.
+
+    Examples
+    --------
+    >>> kind_of(lambda x: x[:, 0] * x[:, 1], torch.rand(100, 2, dtype=torch.float64), [[0], [1]])
+    'product'
+    """
+    f, x = _precise(f, x)
     if sum(len(group) for group in groups) == x.shape[1]:
         for kind in ("sum", "product"):
             if is_separable(f, x, groups, kind, tolerance=tolerance):
@@ -264,7 +272,7 @@ def _kind(f: Map, x: Tensor, groups: list[Group], tolerance: float) -> str:
     return "function of a sum" if _sum_inside(f, x, groups, tolerance) else "function"
 
 
-def _sum_inside(f: Map, x: Tensor, groups: list[Group], tolerance: float) -> bool:
+def _sum_inside(f: Map, x: Tensor, groups: Sequence[Sequence[int]], tolerance: float) -> bool:
     """Tell whether a function knows some groups by a sum of functions of each, whatever the other inputs are."""
     f, x = _precise(f, x)
     spread = x.std(0, correction=0)
