@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from kan.inputs import Columns
 from kan.symbolic import SYMBOLIC_LIB
+from kanlens.container import write_atomically
 from kanlens.errors import FileError, InputError
 from kanlens.network import KAN as Core
-from kanlens.persistence import header, load, save, write_atomically
+from kanlens.persistence import header, load, save
 
 if TYPE_CHECKING:
     from kan.design import Design
