@@ -66,6 +66,7 @@ SURFACE = [
     "plot",
     "power",
     "prune",
+    "prune_inputs",
     "refine",
     "regrid",
     "save",

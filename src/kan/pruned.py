@@ -12,8 +12,7 @@ from kan.inputs import chosen
 from kanlens.errors import InputError
 from kanlens.jacobian import Parameters
 from kanlens.network import KAN as Core
-from kanlens.pruning import prune
-from kanlens.scores import scores
+from kanlens.pruning import prune, prune_inputs
 from kanlens.surgery import cut, keep
 
 
@@ -54,18 +53,17 @@ class Pruned(Held):
     def prune_input(
         self, threshold: float = 1e-2, active_inputs: Sequence[int] | None = None, log_history: bool = True
     ) -> Self:
-        """Return a model that reads some columns of the data only: those given, or those that matter.
+        """Return a model that reads some columns of the data only: those given, or those that are needed.
 
-        An input matters if its score is above `threshold` times the highest. The new model takes the same
-        data as the old one and picks the columns, `input_id`, by itself.
+        No threshold is needed: an input goes if the error on held-out rows allows it. The new model takes the
+        same data as the old one and picks the columns, `input_id`, by itself.
         """
-        strength = scores(self.core, self.points()).nodes[0]
-        over = (strength > threshold * strength.max()).nonzero()[:, 0].tolist()
-        kept = over if active_inputs is None else chosen(active_inputs)
-        if not kept:
-            raise InputError("expected at least one input to keep, got none. Lower the threshold.")
-        hidden = [range(width.size) for width in self.core.spec.widths[1:-1]]
-        model = self._with(keep(self.core, hidden, inputs=kept), self.columns.keep(kept))
+        if active_inputs is None:
+            core, kept = prune_inputs(self.core, *self._data())
+        else:
+            kept = chosen(active_inputs)
+            core = keep(self.core, [range(width.size) for width in self.core.spec.widths[1:-1]], inputs=kept)
+        model = self._with(core, self.columns.keep(kept))
         if log_history:
             model.log_history("prune_input")
         return model

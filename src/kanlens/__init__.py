@@ -22,7 +22,7 @@ from kanlens.layer import KANLayer
 from kanlens.native import accelerate
 from kanlens.network import KAN, Edge, Spec, Trace, Width
 from kanlens.persistence import header, load, save
-from kanlens.pruning import prune
+from kanlens.pruning import prune, prune_inputs
 from kanlens.regrid import regrid
 from kanlens.scores import scores
 from kanlens.search import Discovery, discover, symbolise
@@ -100,6 +100,7 @@ __all__ = [
     "plot",
     "power",
     "prune",
+    "prune_inputs",
     "refine",
     "regrid",
     "save",

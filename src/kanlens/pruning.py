@@ -52,6 +52,50 @@ def prune(model: KAN, x: Array, y: Array | None = None, *, nodes: bool = True, e
     >>> [width.size for width in prune(model, x, y).spec.widths]
     [2, 1, 1]
     """
+    best, judge = _refitted(model, x, y)
+    if nodes:
+        best = _fewest_nodes(best, judge)
+    if edges:
+        best = _fewest_edges(best, judge)
+    return best.model.to(model.dtype)
+
+
+def prune_inputs(model: KAN, x: Array, y: Array | None = None) -> tuple[KAN, list[int]]:
+    """Return a network of the inputs that are needed, and their numbers; `model` is untouched.
+
+    Inputs are taken away one by one, weakest first, each with a refit, as long as the network does as
+    well on held-out rows.
+
+    Parameters
+    ----------
+    model : KAN
+    x, y : Tensor or array
+        As for :func:`prune`.
+
+    Examples
+    --------
+    >>> x = torch.rand(300, 3) * 2 - 1
+    >>> model, y = KAN([3, 1]), x[:, :1] ** 2 + torch.sin(3 * x[:, 2:])
+    >>> history = fit(model, x, y)
+    >>> prune_inputs(model, x, y)[1]
+    [0, 2]
+    """
+    best, judge = _refitted(model, x, y)
+    needed = list(range(model.spec.widths[0].size))
+    for number in scores(best.model, judge.x).nodes[0].argsort().tolist():
+        if len(needed) == 1:
+            break
+        without = cut(best.model, [edge for edge in best.model.live() if (edge.layer, edge.in_) == (0, number)])
+        tried = judge.refit(without, steps=20)
+        if judge.good_enough(tried, best.error):
+            best = tried
+            needed.remove(number)
+    hidden = [range(width.size) for width in model.spec.widths[1:-1]]
+    return keep(best.model, hidden, inputs=needed).to(model.dtype), needed
+
+
+def _refitted(model: KAN, x: Array, y: Array | None) -> "tuple[_Tried, _Judge]":
+    """Return the network fitted to some of the rows, and what judges it by the others."""
     work = copy.deepcopy(model).double()
     widths = model.spec.widths
     points = table(x, widths[0].size, "inputs").to(model.device)
@@ -61,11 +105,7 @@ def prune(model: KAN, x: Array, y: Array | None = None, *, nodes: bool = True, e
     best = judge.refit(work, steps=20)
     if best.error > 0.02:  # poor, or noisy: see whether the same network can do better from another start
         best = min(best, *(judge.refit(start, steps=30) for start in _fresh(work, 1)), key=lambda t: t.error)
-    if nodes:
-        best = _fewest_nodes(best, judge)
-    if edges:
-        best = _fewest_edges(best, judge)
-    return best.model.to(model.dtype)
+    return best, judge
 
 
 @dataclass(frozen=True)
