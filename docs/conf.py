@@ -1,6 +1,8 @@
 """Configuration of the documentation, for Sphinx."""
 
+import inspect
 from importlib.metadata import version as installed
+from typing import Any
 
 project = "kanlens"
 author = "kanlens authors"
@@ -30,3 +32,13 @@ nb_execution_raise_on_error = True
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
 html_show_sourcelink = False
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-skip-member", _is_borrowed)
+
+
+def _is_borrowed(_app: Any, _what: str, _name: str, member: object, *_: object) -> bool | None:
+    """Leave out functions of other libraries that a class holds: their pages have links that lead nowhere here."""
+    home = getattr(member, "__module__", None) or ""
+    return True if inspect.isroutine(member) and not home.startswith("kanlens") else None
