@@ -1,8 +1,9 @@
 """B-splines on equally spaced knots, in closed form: all are one function, shifted."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,8 +49,10 @@ class Cardinal:
 
     def values(self, x: Tensor, grid: Tensor) -> Tensor:
         """Return the basis functions `(batch, in, size)` at the points `x (batch, in)`."""
-        place = self._place(x, grid)
-        return self._spread(place.interval, self._live(place))
+        if torch.compiler.is_compiling() or torch.is_grad_enabled():
+            place = self._place(x, grid)
+            return self._spread(place.interval, self._live(place))
+        return self._bumps(x, grid)
 
     def values_and_slopes(self, x: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Return the basis functions and their first derivatives, each `(batch, in, size)`."""
@@ -63,12 +66,17 @@ class Cardinal:
         rows, index = grad.permute(1, 2, 0), place.interval[:, None]
         rises = enumerate(self._rises(place.fraction))
         picked = [rows.gather(1, index + j)[:, 0] * rise for j, rise in rises]
-        return (sum(picked[1:], picked[0]) / place.step).T
+        total: Tensor = sum(picked[1:], picked[0])
+        return (total / place.step).T
 
-    def _place(self, x: Tensor, grid: Tensor) -> Place:
+    def _steps(self, x: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the points in intervals from the grid's start, `(in, batch)`, and the intervals' width `(in, 1)`."""
         low, high = grid[:, self.degree, None], grid[:, self.intervals + self.degree, None]
         step = (high - low) / self.intervals
-        u = (x.T.contiguous() - low) / step
+        return (x.T.contiguous() - low) / step, step
+
+    def _place(self, x: Tensor, grid: Tensor) -> Place:
+        u, step = self._steps(x, grid)
         inside = u.clamp(0, self.intervals)
         # whole numbers first, then the clamp: a NaN falls into some piece, and its fraction stays NaN
         interval = inside.detach().long().clamp(0, self.intervals - 1)
@@ -79,7 +87,7 @@ class Cardinal:
         live = _pieces(place.fraction, self.degree)
         return [value + place.past * rise for value, rise in zip(live, self._rises(place.fraction), strict=True)]
 
-    def _rises(self, t: Tensor) -> list[Tensor]:
+    def _rises(self, t: Any) -> list[Any]:
         """Return the derivatives by `t` of the functions alive: the differences of the next lower degree."""
         lower = _pieces(t, self.degree - 1)
         return [-lower[0], *(a - b for a, b in pairwise(lower)), lower[-1]]
@@ -91,6 +99,28 @@ class Cardinal:
         full = live[0].new_zeros(len(interval), self.size, interval.shape[1])
         index = interval[:, None] + torch.arange(len(live), device=interval.device)[:, None]
         return full.scatter(1, index, torch.stack(live, 1)).permute(2, 0, 1)
+
+    def _bumps(self, x: Tensor, grid: Tensor) -> Tensor:
+        r"""Return all functions from their distance to the point, in few passes that write in place.
+
+        They are :math:`\sum_j (-1)^j \binom{d+1}{j} \max(\tfrac{d+1}{2} - j - |v|, 0)^d / d!` at the distance
+        :math:`v`. Autograd would take wrong second derivatives of it where :math:`v = 0`.
+        """
+        u, _ = self._steps(x, grid)
+        inside, degree = u.clamp(0, self.intervals), self.degree
+        centres = torch.arange(self.size, dtype=u.dtype, device=u.device) + (1 - degree) / 2
+        away = (inside[:, None] - centres[:, None]).abs_()  # (in, size, batch)
+        outer, *inner = [(-1) ** (j + degree) * math.comb(degree + 1, j) for j in range((degree + 2) // 2)]
+        terms = [(away - ((degree - 1) / 2 - j)).clamp_(max=0).pow_(degree) for j in range(len(inner))]
+        full = away.sub_((degree + 1) / 2).clamp_(max=0).pow_(degree).mul_(outer / math.factorial(degree))
+        for factor, term in zip(inner, terms, strict=True):
+            full.add_(term, alpha=factor / math.factorial(degree))
+        below, above = (u - inside).clamp(max=0), (u - inside).clamp(min=0)
+        for border, first, past in ((0.0, 0, below), (1.0, self.intervals - 1, above)):
+            for j, rise in enumerate(self._rises(border)):
+                if rise:
+                    full[:, first + j].add_(past, alpha=rise)
+        return full.permute(2, 0, 1)
 
     def _select(self, interval: Tensor, live: list[Tensor]) -> Tensor:
         """Do the same by comparisons, which a compiler turns into one vectorised loop."""
@@ -106,10 +136,10 @@ class Cardinal:
         return torch.stack(planes, 1).permute(2, 0, 1)
 
 
-def _pieces(t: Tensor, degree: int) -> list[Tensor]:
-    """Return the `degree + 1` polynomials at the fraction `t` of an interval; they sum to one."""
+def _pieces(t: Any, degree: int) -> list[Any]:
+    """Return the `degree + 1` polynomials at the fraction `t` of an interval, a tensor or a number; they sum to one."""
     if degree == 0:
-        return [torch.ones_like(t)]
+        return [t * 0 + 1]
     rest = 1 - t
     pieces = [rest, t]
     for order in range(2, degree + 1):

@@ -9,8 +9,8 @@ from torch import Tensor
 from kanlens import native
 from kanlens.bases import Evaluator
 
-TILE = 2**18
-"""Numbers of basis functions that are evaluated at once, which a core's cache holds."""
+TILE = 2**19
+"""Numbers of basis functions that are evaluated at once, which the caches hold."""
 
 
 def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
@@ -21,7 +21,7 @@ def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
     """
     if torch.compiler.is_compiling() or _autocasts(x.device.type):
         return _plain(x, coef, grid, basis)
-    y: Tensor = _Combine.apply(x, coef, grid, basis, torch.is_grad_enabled())[0]  # type: ignore[no-untyped-call]
+    y: Tensor = _Combine.apply(x, coef, grid, basis)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -54,84 +54,88 @@ def _tiles(x: Tensor, size: int) -> Iterator[slice]:
 
 
 class _Combine(torch.autograd.Function):
-    """Keep the basis functions of the forward pass for the backward one, and none of the steps to them."""
+    """Keep the inputs alone for the backward pass, which evaluates the basis functions once more."""
 
     @staticmethod
-    def forward(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator, keep: bool) -> tuple[Tensor, Tensor]:
+    def forward(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
         if _native(x, coef, grid, basis):
-            return native.forward(x, coef, grid, basis.size - 3), x.new_empty(0)
-        if not keep:
-            return _plain(x, coef, grid, basis), x.new_empty(0)
-        values = x.new_empty(x.shape[1], basis.size, len(x))
+            return native.forward(x, coef, grid, basis.size - 3)
+        y = coef.new_zeros(len(x), len(coef))
         for part in _tiles(x, basis.size):
-            values[part] = basis.values(x[:, part], grid[part]).permute(1, 2, 0)
-        rows = values.flatten(0, 1)
-        return rows.T @ _rows(coef), rows
+            y.addmm_(_rows(basis.values(x[:, part], grid[part])).T, _rows(coef[:, part]))
+        return y
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        x, coef, grid, ctx.basis, _ = inputs
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, coef, grid, output[1])
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
+        x, coef, grid, ctx.basis = inputs
+        ctx.save_for_backward(x, coef, grid)
         ctx.save_for_forward(x, coef, grid)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-        if grad is None:
-            return None, None, None, None, None
-        x, coef, grid, values = ctx.saved_tensors
-        basis: Evaluator = ctx.basis
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, coef, grid = ctx.saved_tensors
         if torch.is_grad_enabled():  # a derivative of this derivative is wanted
-            pull = torch.func.vjp(lambda x, coef: _plain(x, coef, grid, basis), x, coef)[1]
-            by_x, by_coef = pull(grad)
-            return by_x, by_coef, None, None, None
-        if _native(x, coef, grid, basis):
-            by_x, by_coef = _Native.apply(grad, x, coef, grid, basis, *ctx.needs_input_grad[:2])  # type: ignore[no-untyped-call]
-            return by_x, by_coef, None, None, None
-        by_coef = _unrows(values @ grad, basis.size) if ctx.needs_input_grad[1] else None
-        if not ctx.needs_input_grad[0]:
-            return None, by_coef, None, None, None
-        by_values = _unrows(_rows(coef) @ grad.T, basis.size)
-        parts = [basis.pull_back(x[:, p], grid[p], by_values[:, p]) for p in _tiles(x, basis.size)]
-        return torch.cat(parts, 1), by_coef, None, None, None
+            by_x, by_coef = _pull(grad, x, coef, grid, ctx.basis)
+        else:
+            wanted = ctx.needs_input_grad[:2]
+            by_x, by_coef = _Gradients.apply(grad, x, coef, grid, ctx.basis, *wanted)  # type: ignore[no-untyped-call]
+        return by_x, by_coef, None, None
 
     @staticmethod
-    def jvp(ctx: Any, by_x: Tensor | None, by_coef: Tensor | None, *_: None) -> tuple[Tensor, None]:
+    def jvp(ctx: Any, by_x: Tensor | None, by_coef: Tensor | None, *_: None) -> Tensor:
         x, coef, grid = ctx.saved_tensors
         values, slopes = ctx.basis.values_and_slopes(x, grid)
-        tangent = x.new_zeros(len(x), len(coef))
+        tangent: Tensor = x.new_zeros(len(x), len(coef))
         if by_x is not None:
             tangent = tangent + _rows(slopes * by_x[..., None]).T @ _rows(coef)
         if by_coef is not None:
             tangent = tangent + _rows(values).T @ _rows(by_coef)
-        return tangent, None
+        return tangent
 
     @staticmethod
-    def vmap(_: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, None]]:
-        return (torch.vmap(_plain, in_dims[:4])(*args[:4]), args[0].new_empty(0)), (0, None)
+    def vmap(
+        _: Any, in_dims: tuple[int | None, ...], x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator
+    ) -> tuple[Tensor, int]:
+        return torch.vmap(lambda x, coef, grid: _plain(x, coef, grid, basis), in_dims[:3])(x, coef, grid), 0
 
 
-class _Native(torch.autograd.Function):
-    """Let vmap past the compiled loops, which know no tensors but real ones."""
+class _Gradients(torch.autograd.Function):
+    """Write the derivatives in place; a function of its own, so that vmap takes the plain way instead."""
 
     @staticmethod
     def forward(
-        grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator, by_x: bool, by_coef: bool
+        grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator, for_x: bool, for_coef: bool
     ) -> tuple[Tensor | None, Tensor | None]:
-        return native.backward(x, coef, grid, grad, basis.size - 3, by_x, by_coef)
+        if _native(x, coef, grid, basis):
+            return native.backward(x, coef, grid, grad, basis.size - 3, for_x, for_coef)
+        rows = _rows(coef)
+        by_x = torch.empty_like(x) if for_x else None
+        by_coef = torch.empty(rows.shape, dtype=coef.dtype, device=coef.device) if for_coef else None
+        for part in _tiles(x, basis.size):
+            place = slice(part.start * basis.size, part.stop * basis.size)
+            if by_coef is not None:
+                torch.mm(_rows(basis.values(x[:, part], grid[part])), grad, out=by_coef[place])
+            if by_x is not None:
+                by_values = _unrows(rows[place] @ grad.T, basis.size)
+                by_x[:, part] = basis.pull_back(x[:, part], grid[part], by_values)
+        return by_x, None if by_coef is None else _unrows(by_coef, basis.size)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor | None, Tensor | None]) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: tuple[Tensor | None, Tensor | None]) -> None:
         pass
 
     @staticmethod
     def vmap(_: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
         def pull(grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-            by_x, by_coef = torch.func.vjp(lambda x, coef: _plain(x, coef, grid, args[4]), x, coef)[1](grad)
-            return by_x, by_coef
+            return _pull(grad, x, coef, grid, args[4])
 
         return torch.vmap(pull, in_dims[:4])(*args[:4]), (0, 0)
+
+
+def _pull(grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> tuple[Tensor, Tensor]:
+    """Return the derivatives by `x` and `coef`, which may be derived further."""
+    by_x, by_coef = torch.func.vjp(lambda x, coef: _plain(x, coef, grid, basis), x, coef)[1](grad)
+    return by_x, by_coef
 
 
 def _native(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> bool:
