@@ -49,10 +49,11 @@ class Cardinal:
 
     def values(self, x: Tensor, grid: Tensor) -> Tensor:
         """Return the basis functions `(batch, in, size)` at the points `x (batch, in)`."""
-        if torch.compiler.is_compiling() or torch.is_grad_enabled():
-            place = self._place(x, grid)
-            return self._spread(place.interval, self._live(place))
-        return self._bumps(x, grid)
+        once = torch.compiler.is_compiling() and self.degree > 1  # compilers derive no derivatives
+        if once or not torch.is_grad_enabled():
+            return self._bumps(x, grid)
+        place = self._place(x, grid)
+        return self._spread(place.interval, self._live(place))
 
     def values_and_slopes(self, x: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Return the basis functions and their first derivatives, each `(batch, in, size)`."""
@@ -94,8 +95,6 @@ class Cardinal:
 
     def _spread(self, interval: Tensor, live: list[Tensor]) -> Tensor:
         """Put the live functions' values at their places among all functions."""
-        if torch.compiler.is_compiling():
-            return self._select(interval, live)
         full = live[0].new_zeros(len(interval), self.size, interval.shape[1])
         index = interval[:, None] + torch.arange(len(live), device=interval.device)[:, None]
         return full.scatter(1, index, torch.stack(live, 1)).permute(2, 0, 1)
@@ -104,7 +103,9 @@ class Cardinal:
         r"""Return all functions from their distance to the point, in few passes that write in place.
 
         They are :math:`\sum_j (-1)^j \binom{d+1}{j} \max(\tfrac{d+1}{2} - j - |v|, 0)^d / d!` at the distance
-        :math:`v`. Autograd would take wrong second derivatives of it where :math:`v = 0`.
+        :math:`v`. Autograd would take wrong second derivatives of it where :math:`v = 0`, and a wrong first
+        one in degree 1. Comparing every function's number with the point's interval instead takes a compiler
+        ten times longer to run, or minutes to compile.
         """
         u, _ = self._steps(x, grid)
         inside, degree = u.clamp(0, self.intervals), self.degree
@@ -121,19 +122,6 @@ class Cardinal:
                 if rise:
                     full[:, first + j].add_(past, alpha=rise)
         return full.permute(2, 0, 1)
-
-    def _select(self, interval: Tensor, live: list[Tensor]) -> Tensor:
-        """Do the same by comparisons, which a compiler turns into one vectorised loop."""
-        at, zero = interval.int(), torch.zeros_like(live[0])
-        here = [at == number for number in range(self.intervals)]
-        planes = []
-        for m in range(self.size):
-            plane = zero
-            for j in range(self.degree + 1):
-                if 0 <= m - j < self.intervals:
-                    plane = torch.where(here[m - j], live[j], plane)
-            planes.append(plane)
-        return torch.stack(planes, 1).permute(2, 0, 1)
 
 
 def _pieces(t: Any, degree: int) -> list[Any]:
