@@ -32,6 +32,8 @@ CASES: dict[str, dict[str, Any]] = {
     "with a penalty": {"solver": LevenbergMarquardt(steps=9), "penalty": Sparsity(l1=1e-2), "regrid": False},
     "lbfgs": {"solver": LBFGS(steps=7, inner=4), "validation": 0.3},
     "adam": {"solver": Adam(steps=12), "validation": 0.2, "patience": 6},
+    "patience": {"solver": Adam(steps=30, rate=0.5), "validation": 0.2, "patience": 5},
+    "a move that harms": {"solver": Adam(steps=20, batch=16, rate=0.3)},
     "batches": {"solver": Adam(steps=6, batch=16)},
     "a loss of one's own": {"solver": Adam(steps=6), "loss": torch.nn.functional.huber_loss},
 }
@@ -66,7 +68,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(case: str, tmp_path: Path) -> Non
     whole = trained(case)
     steps = len(whole[1].loss)
     assert steps >= 5
-    for until in {2, 4, steps // 2 + 1, steps}:
+    for until in {2, 4, steps // 2 + 1, steps - 1}:
         path = tmp_path / f"{until}.safetensors"
         with pytest.raises(Killed):
             trained(case, path, until)

@@ -238,6 +238,7 @@ def forged(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 FORGERIES: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda r: r.update(version=2), "Install a newer kanlens"),
     (lambda r: r.update(version="1"), "'version' to be of type int"),
+    (lambda r: r.update(format="kanlens checkpoint"), "got a kanlens checkpoint"),
     (lambda r: r.pop("spec"), "'spec' to be of type dict"),
     (lambda r: r["layers"].pop(), "3 layers"),
     (lambda r: r["spec"]["widths"].append([10**12, []]), "4 layers"),

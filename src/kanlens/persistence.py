@@ -191,6 +191,8 @@ def _read(path: PathLike) -> tuple[dict[str, Any], dict[str, Tensor]]:
     place = Path(path)
     text, tensors = read_container(place / MODEL if place.is_dir() else place)
     record = parse(text)
+    if want(record, "format", str) != "kanlens":
+        raise FileError(f"expected a network, got a {record['format']}. Pass the file that kanlens.save wrote.")
     version = want(record, "version", int)
     if version > VERSION:
         raise FileError(f"expected a file of version {VERSION} or less, got {version}. Install a newer kanlens.")
