@@ -31,6 +31,7 @@ nb_execution_raise_on_error = True
 
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_sidebars = {"benchmarks": []}  # no pages below it, and its tables want the width
 html_show_sourcelink = False
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 Objective = Callable[[nn.Module], Tensor]
-"""From a model to a scalar, such as `lambda model: (model(x) - y).square().mean()`."""
+"""From a model to a scalar, such as its squared error on some rows."""
 
 
 def flatten(model: nn.Module) -> Tensor:
