@@ -60,7 +60,7 @@ def precision_of_pykan(
     (x, y), (test_x, test_y) = ([part.float() for part in data(s)] for s in (seed, seed + 1000))
     dataset = {"train_input": x, "train_label": y, "test_input": test_x, "test_label": test_y}
     watch = Watch(target, limit, test_x, test_y)
-    model = KAN(width=[2, 5, 1], grid=grids[0], k=3, seed=seed, auto_save=False)
+    model = KAN(width=[2, 5, 1], grid=grids[0], k=3, seed=seed)
 
     def look() -> Tensor:  # pykan calls a metric after each step
         if watch.look(model):
