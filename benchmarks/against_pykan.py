@@ -37,18 +37,14 @@ SETTINGS: list[Options] = [
 ]
 """pykan's, of which the fastest is raced."""
 
-WORKFLOWS: dict[str, Options] = {
-    "tutorial of 0.0.x": {"grid": 5, "penalty": {"lamb": 0.01, "lamb_entropy": 10.0}, "steps": [20, 50, 0]},
-    "tutorial of 0.2.8": {"grid": 3, "penalty": {"lamb": 0.001}, "steps": [50, 50, 50]},
-}
+WORKFLOW: Options = {"grid": 5, "penalty": {"lamb": 0.01, "lamb_entropy": 10.0}, "steps": [20, 50]}
 
 
 def against_pykan(seeds: int = 5) -> Table:
     """Compare a layer's step, the time to a test error of 1e-3, and the tutorial with its formula."""
     yield "layer", _layer(seeds)
     yield from _precision(seeds)
-    for name, options in WORKFLOWS.items():
-        yield from _workflow(name, options, seeds)
+    yield from _workflow(seeds)
 
 
 def _layer(turns: int) -> dict[str, float]:
@@ -82,13 +78,13 @@ def _race(setting: Options, bounds: Options, seeds: int) -> Options:
     )
 
 
-def _workflow(name: str, options: Options, seeds: int) -> Table:
+def _workflow(seeds: int) -> Table:
     runs: dict[str, list[Options]] = {"pykan": [], "kanlens": []}
     for seed in range(seeds):
         for contestant, done in runs.items():
-            done.append(_judged(_run(contestant, "workflow", options | {"seed": seed})))
+            done.append(_judged(_run(contestant, "workflow", WORKFLOW | {"seed": seed})))
         yield (
-            name,
+            "tutorial",
             {f"formulas of {contestant}": _counted(done) for contestant, done in runs.items()}
             | _compared([(a["seconds"], b["seconds"]) for a, b in zip(*runs.values(), strict=True)]),
         )

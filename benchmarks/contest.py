@@ -127,8 +127,6 @@ def workflow(seed: int, grid: int, penalty: dict[str, float], steps: list[int]) 
     model = model.prune()
     model.fit(dataset, opt="LBFGS", steps=steps[1])
     model.auto_symbolic(lib=LIBRARY, verbose=0)
-    if steps[2]:
-        model.fit(dataset, opt="LBFGS", steps=steps[2])
     formula = model.symbolic_formula()[0][0]
     return {"formula": str(formula), "seconds": time.process_time() - started}
 
