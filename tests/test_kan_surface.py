@@ -3,12 +3,15 @@
 import ast
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import kanlens
 from kan import KAN
 from pykan_facts import (
     CLASSES_0_0,
@@ -153,3 +156,20 @@ def test_the_library_has_every_function_of_both_generations() -> None:
 def test_what_is_gone_says_what_to_use(name: str) -> None:
     with pytest.raises(AttributeError, match="fix both edges to the same symbol"):
         getattr(KAN(width=[2, 1]), name)(0, [[0, 0], [1, 0]])
+
+
+def test_the_migration_page_names_what_exists() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "migration.md").read_text(encoding="utf-8")
+    table = page.split("## Calls")[1].split("\n## ")[0]
+    rows = [line.replace(r"\|", "").split("|") for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) > 25
+    for row in rows:
+        for code in re.findall(r"`([^`]+)`", row[2]):
+            for name in re.findall(r"(?<![\w.\"])([A-Za-z][\w.]*)\(", code):
+                if name.startswith("kanlens."):
+                    module, _, last = name.rpartition(".")
+                    assert hasattr(importlib.import_module(module), last), name
+                else:
+                    beside = [module.rpartition(".")[0] for module in re.findall(r"kanlens\.[\w.]+", row[2])]
+                    known = name in kanlens.__all__ or any(hasattr(importlib.import_module(m), name) for m in beside)
+                    assert known, name

@@ -1,6 +1,6 @@
 """torch's L-BFGS, with the one argument more that pykan's own has."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -29,3 +29,16 @@ class LBFGS(torch.optim.LBFGS):
         super().__init__(
             params, lr, max_iter, max_eval, history_size=history_size, line_search_fn=line_search_fn, **options
         )
+
+    def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
+        """Take a step, for parameters of any layout in memory; torch's own asks for contiguous gradients."""
+
+        def flat() -> Any:
+            value = closure()
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        parameter.grad = parameter.grad.contiguous()
+            return value
+
+        return super().step(flat)  # type: ignore[no-untyped-call]

@@ -18,6 +18,10 @@ from kanlens.network import Spec, SymbolicEdges, Width
 FINEST_UNIFORMITY = 1e-3
 """The smallest uniform part of a grid; quantiles alone coincide where values repeat."""
 
+LEAST_MARGIN = 1e-6
+"""How far grids reach beyond the samples: nothing to speak of at the inputs, where people read the knots. At hidden
+nodes the core then reaches for values that other inputs may give; on a tangent there is no curvature to learn by."""
+
 WidthItem = int | Sequence[int]
 
 

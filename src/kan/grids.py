@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
-from kan.design import FINEST_UNIFORMITY, whole
+from kan.design import FINEST_UNIFORMITY, LEAST_MARGIN, whole
 from kan.held import Held
 from kanlens.data import Array
 from kanlens.errors import InputError
@@ -53,7 +53,9 @@ class Grids(Held):
         The parameters stay the objects that they are, as optimizers of one's own hold them.
         """
         uniformity = max(self.design.grid_eps, FINEST_UNIFORMITY)
-        moved = regrid(copy.deepcopy(self.core).double(), self.points(x).double(), uniformity=uniformity, margin=0.0)
+        moved = regrid(
+            copy.deepcopy(self.core).double(), self.points(x).double(), uniformity=uniformity, margin=LEAST_MARGIN
+        )
         self._take(moved.to(self.core.dtype))
 
     def update_grid(self, x: Array) -> None:

@@ -33,17 +33,17 @@ class Growing(Held):
         """Let edges become splines: symbols keep their curves, and what was cut starts small.
 
         With `"minimal"` these are the symbols, with `"all"` every place of an edge. With `"non-intrusive"`
-        nodes without edges are connected so that the function stays what it was. (`"best"`, an older name,
-        means this, too.)
+        nodes without edges are connected so that the function stays what it was. `"best"`, an older name, means
+        both of these.
         """
         if mode not in ("non-intrusive", "best", "minimal", "all"):
             raise InputError(f"expected mode 'non-intrusive', 'minimal' or 'all', got {mode!r}.")
         live = set(self.core.live())
-        if mode == "minimal":
+        if mode in ("minimal", "best"):
             self.core = perturb(self.core, live, noise=0.1 * mag)
-        elif mode == "all":
+        if mode == "all":
             self.core = perturb(self.core, _places(self.core), noise=0.1 * mag)
-        else:
+        if mode in ("non-intrusive", "best"):
             idle = _idle(self.core)
             entering = {e for e in _places(self.core) if _above(self.core, e) in idle}
             leaving = {e for e in _places(self.core) - entering if (e.layer, e.in_) in idle}

@@ -14,7 +14,7 @@ from kanlens.functions import Function
 from kanlens.growth import loosen, perturb
 from kanlens.search import symbolise
 from kanlens.surgery import cut
-from kanlens.symbolic import fix
+from kanlens.symbolic import fix, snap
 
 
 class Named(Held):
@@ -112,7 +112,9 @@ class Named(Held):
         the whole network loses by it.
         """
         before, (x, y) = self.core, self._data()
-        self.core = symbolise(before, x, y, library=symbolic.library(lib))
+        # a network without hidden nodes says what shape its formula has; of others the right shape is searched
+        name = snap if before.depth == 1 else symbolise
+        self.core = name(before, x, y, library=symbolic.library(lib))
         if verbose >= 1:
             symbolic.print_symbols(before, self.core, x)
         self.log_history("auto_symbolic")

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import sympy
 import torch
@@ -20,13 +21,27 @@ from kanlens.surgery import with_symbols
 SYMBOLIC_LIB: dict[str, Function] = dict(LIBRARY)
 """The functions that edges may become, by name; `add_symbolic` adds to it."""
 
+BESSEL = {torch.special.bessel_j0: "J0", torch.special.bessel_j1: "J1", torch.special.bessel_y0: "Y0"}
+"""Functions that torch cannot differentiate, by their names in the library."""
+
 
 def add_symbolic(name: str, fun: Callable[[Tensor], Tensor], c: int = 1, fun_singularity: object = None) -> None:
     """Add a function under a name, with a complexity of `c`.
 
-    In formulas it is an undefined sympy function of this name. `fun_singularity` has no effect:
-    a solver never takes a step to where a function is undefined.
+    In formulas it is an undefined sympy function of this name, or sympy's own for torch's Bessel functions,
+    of which torch has no derivatives but the core has. `fun_singularity` has no effect: a solver never takes
+    a step to where a function is undefined.
+
+    Raises
+    ------
+    InputError
+        If torch cannot differentiate the function.
     """
+    if fun in BESSEL:
+        SYMBOLIC_LIB[name] = replace(LIBRARY[BESSEL[fun]], name=name, complexity=c)
+        return
+    if not fun(torch.ones(1, requires_grad=True)).requires_grad:
+        raise InputError(f"expected a function that torch can differentiate, got {name!r}. Compose it of torch's own.")
     SYMBOLIC_LIB[name] = Function(name, fun, sympy.Function(name), c)
 
 

@@ -89,6 +89,7 @@ def fit(model: "Held", dataset: Mapping[str, Array], settings: Training) -> Resu
     dataset = model.columns.dataset(dataset)
     names = ("train", "test") if "test_input" in dataset else ("train",)
     samples = {name: Sample.of(model.core, dataset, name, settings.loss_fn) for name in names}
+    moving = settings.update_grid and settings.grid_update_num > 0
     model.seen = Seen(x, y if settings.loss_fn is None else None, fitted=True)
     monitor = Monitor.of(model, settings, samples)
     with monitor.bar:
@@ -99,7 +100,10 @@ def fit(model: "Held", dataset: Mapping[str, Array], settings: Training) -> Resu
             solver=_solver(settings, model.core),
             penalty=_penalty(settings),
             loss=samples["train"].loss(),
-            regrid=settings.update_grid and settings.grid_update_num > 0,
+            regrid=moving,
+            # on grids that stand still people teach a model one region after the other: where there are no data,
+            # its curves shall stay what they are, rather than become smooth
+            **({} if moving else {"smoothness": 0.0}),
             callback=monitor,
         )
     return {**monitor.finish(), "reg": list(history.penalty) or [0.0]}

@@ -37,7 +37,7 @@ def regrid(
     intervals : int, optional
         Number of intervals of the new grids, by default as before.
     margin : float
-        Share of the data's range by which uniform grids reach beyond it at least. A hidden node
+        Share of the data's range by which grids reach beyond it at least. A hidden node
         takes its largest value where all its edges do, and few data come near: unless `margin` is
         0, its grid reaches for that value too, by at most a tenth of the range.
 
@@ -131,7 +131,7 @@ def _beyond(layer: KANLayer, symbols: SymbolicEdges, width: Width, ends: Tensor,
 def _move(layer: KANLayer, nodes: Tensor, ends: Tensor, uniformity: float, intervals: int | None) -> None:
     """Put a layer's grids over the data, uniform ones from end to end `(2, in)`, with the same curves."""
     basis = layer.basis if intervals is None else layer.basis.resized(intervals)
-    grid = basis.grid(*ends) if uniformity == 1 else basis.adapted(nodes, uniformity)
+    grid = basis.grid(*ends) if uniformity == 1 else basis.adapted(torch.cat([nodes, ends]), uniformity)
     inner = basis.inner(grid)
     steps = torch.linspace(0, 1, 4 * basis.size, dtype=grid.dtype, device=grid.device)[:, None]
     spread = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * steps
