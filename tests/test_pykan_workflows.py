@@ -50,6 +50,7 @@ def dataset() -> dict[str, Tensor]:
 # --- quickstart and the interface --------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_hello_kan(dataset: dict[str, Tensor]) -> None:
     torch.set_default_dtype(torch.float64)
     try:
@@ -168,6 +169,7 @@ def test_regularisation(metric: str, dataset: dict[str, Tensor]) -> None:
     assert model.fit(dataset, opt="LBFGS", steps=20, lamb=0.01, reg_metric=metric)["test_loss"][-1] < 4.6e-2
 
 
+@pytest.mark.slow
 def test_video(tmp_path: Path) -> None:
     data = create_dataset(lambda x: torch.exp(torch.sin(x[:, [0]] ** 2 + x[:, [1]] ** 2)), n_var=4, train_num=300)
     model = KAN(width=[4, 2, 1, 1], grid=3, k=3)
@@ -177,6 +179,7 @@ def test_video(tmp_path: Path) -> None:
     assert len(list(folder.glob("*.jpg"))) == len(results["train_loss"])
 
 
+@pytest.mark.slow
 def test_device_and_adam() -> None:
     data = create_dataset(lambda x: torch.exp(torch.sin(x[:, [0]] ** 2 + x[:, [1]] ** 2)), n_var=4, train_num=300)
     model = KAN(width=[4, 20, 20, 1], grid=3, k=3).to("cpu")
@@ -191,6 +194,7 @@ def test_datasets() -> None:
     assert data["train_input"].shape == (80, 2)
 
 
+@pytest.mark.slow
 def test_checkpoints(tmp_path: Path, dataset: dict[str, Tensor]) -> None:
     folder = str(tmp_path / "model")
     model = KAN(width=[2, 5, 1], grid=3, k=3, seed=1, auto_save=True, ckpt_path=folder)
@@ -251,6 +255,7 @@ def moons(rows: int) -> tuple[Tensor, Tensor]:
     return x + 0.1 * torch.randn(rows, 2, generator=generator), label
 
 
+@pytest.mark.slow
 def test_classification_by_squares() -> None:
     (x, y), (u, v) = moons(500), moons(400)
     data = {"train_input": x, "train_label": y.float(), "test_input": u, "test_label": v.float()}
@@ -267,6 +272,7 @@ def test_classification_by_squares() -> None:
     assert np.mean(np.round(values) == v[:, 0].numpy()) > 0.99
 
 
+@pytest.mark.slow
 def test_classification_by_entropy() -> None:
     (x, y), (u, v) = moons(500), moons(400)
     data = {"train_input": x, "train_label": y[:, 0], "test_input": u, "test_label": v[:, 0]}
@@ -276,6 +282,7 @@ def test_classification_by_entropy() -> None:
     assert (model(u).argmax(1) == v[:, 0]).float().mean() > 0.99
 
 
+@pytest.mark.slow
 def test_special_functions() -> None:
     data = create_dataset(lambda x: torch.exp(torch.special.bessel_j0(20 * x[:, [0]]) + x[:, [1]] ** 2), n_var=2)
     model = KAN(width=[2, 1, 1], grid=3, k=3, seed=1)
@@ -333,6 +340,7 @@ def test_continual_learning() -> None:
     assert float(past.max()) < 1e-4
 
 
+@pytest.mark.slow
 def test_singularities() -> None:
     data = create_dataset(lambda x: torch.sin(2 * (torch.log(x[:, [0]]) + torch.log(x[:, [1]]))), ranges=[0.2, 5])
     model = KAN(width=[2, 1, 1], grid=20, k=3, seed=0)
@@ -350,6 +358,7 @@ def test_singularities() -> None:
     assert model.symbolic_formula()[0][0] == sympy.sqrt(x_1**2 + x_2**2)
 
 
+@pytest.mark.slow
 def test_relativistic_addition() -> None:
     data = create_dataset(lambda x: (x[:, [0]] + x[:, [1]]) / (1 + x[:, [0]] * x[:, [1]]), ranges=[-0.9, 0.9])
     model = KAN(width=[2, 1, 1], grid=10, k=3)
@@ -361,6 +370,7 @@ def test_relativistic_addition() -> None:
     assert model.symbolic_formula()[0][0] == sympy.tanh(sympy.atanh(x_1) + sympy.atanh(x_2))
 
 
+@pytest.mark.slow
 def test_too_deep_a_network_is_still_a_sine() -> None:
     data = create_dataset(lambda x: torch.sin(torch.pi * x[:, [0]]), n_var=1)
     model = KAN(width=[1, 1, 1, 1], grid=5, k=3, seed=0, base_fun="identity")
@@ -369,6 +379,7 @@ def test_too_deep_a_network_is_still_a_sine() -> None:
     assert model.symbolic_formula()[0][0] == sympy.sin(sympy.pi * x_1)
 
 
+@pytest.mark.slow
 def test_unsupervised() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(600, 4, generator=generator) * 2 - 1
@@ -387,6 +398,7 @@ def test_unsupervised() -> None:
 # --- interpretability --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_product_by_a_product_node() -> None:
     data = create_dataset(lambda x: x[:, [0]] * x[:, [1]], n_var=2)
     model = KAN(width=[2, [5, 2], 1], base_fun="identity", seed=1)
@@ -424,6 +436,7 @@ def test_the_compiler_and_growth() -> None:
     assert model.plot().axes
 
 
+@pytest.mark.slow
 def test_feature_attribution() -> None:
     f = lambda x: x[:, [0]] ** 2 + 0.3 * x[:, [1]] + 0.1 * x[:, [2]] ** 3 + 0.0 * x[:, [3]]  # noqa: E731
     data = create_dataset(f, n_var=4)
@@ -444,6 +457,7 @@ def test_attribution_of_a_hundred_inputs() -> None:
     assert model.feature_score.argsort(descending=True)[:4].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_structure_of_a_network() -> None:
     data = create_dataset(lambda x: (x[:, [0]] + x[:, [1]]) ** 2 + (x[:, [2]] + x[:, [3]]) ** 2, n_var=4)
     model = KAN(width=[4, 5, 1], grid=5, k=3, seed=1)
@@ -453,6 +467,7 @@ def test_structure_of_a_network() -> None:
     assert model.tree(data["train_input"][:200], sym_th=1e-1, sep_th=5e-1).axes
 
 
+@pytest.mark.slow
 def test_auxiliary_variables() -> None:
     m, v, c = variables = sympy.symbols("m0 v c")
     f = lambda x: x[:, [0]] / torch.sqrt(1 - (x[:, [1]] / x[:, [2]]) ** 2)  # noqa: E731
@@ -479,6 +494,7 @@ def test_hessians_of_losses() -> None:
         assert eigenvalues.isfinite().all()
 
 
+@pytest.mark.slow
 def test_swaps() -> None:
     data = create_dataset(
         lambda x: x[:, [0]] * 0 + torch.stack([x[:, 2 * i] + x[:, 2 * i + 1] for i in range(3)], 1), n_var=6
@@ -510,6 +526,7 @@ def test_a_lagrangian_from_a_prior() -> None:
     assert float(((mass - wanted) / wanted)[10:-10].abs().max()) < 0.1
 
 
+@pytest.mark.slow
 def test_a_conserved_quantity() -> None:
     """Find what the motion of an oscillator keeps, by a prediction of one's own."""
     x = torch.rand(300, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -535,6 +552,7 @@ def test_a_conserved_quantity() -> None:
     assert float(ratio) == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_constitutive_law() -> None:
     """Correct a linear law of elasticity to one with a logarithm of an auxiliary variable."""
     f11, det = sympy.symbols("F11 detF")
@@ -550,6 +568,7 @@ def test_a_constitutive_law() -> None:
     assert float(formula.coeff(f11, 2)) == pytest.approx(0.42, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_one_hot_inputs() -> None:
     generator = torch.Generator().manual_seed(0)
     letters = torch.randint(0, 4, (300, 5), generator=generator)

@@ -51,7 +51,7 @@ def minimise(
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
-        optimizer.step(closure)  # type: ignore[no-untyped-call]
+        optimizer.step(closure)
         value = float(loss(every).detach())
         if not math.isfinite(value):
             break

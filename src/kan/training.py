@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from kan.held import Held
 
 
+SMOOTHNESS = 1e-6
+"""The core's default."""
+
+
 @dataclass(frozen=True)
 class Training:
     """Hold the arguments of `fit` and `train`, with the defaults of 0.2.8.
@@ -103,7 +107,7 @@ def fit(model: "Held", dataset: Mapping[str, Array], settings: Training) -> Resu
             regrid=moving,
             # on grids that stand still people teach a model one region after the other: where there are no data,
             # its curves shall stay what they are, rather than become smooth
-            **({} if moving else {"smoothness": 0.0}),
+            smoothness=SMOOTHNESS if moving else 0.0,
             callback=monitor,
         )
     return {**monitor.finish(), "reg": list(history.penalty) or [0.0]}
