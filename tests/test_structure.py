@@ -75,6 +75,13 @@ def test_any_division_into_sums_and_products_is_found(order: list[int], cut: int
     assert not is_separable(lambda x: p(x) + q(x) * (1 + p(x) ** 2), x, wanted, "function of a sum", tolerance=1e-4)
 
 
+def test_three_groups_are_a_sum_only_if_no_pair_depends_on_the_third() -> None:
+    x = points(3)
+    mixture = lambda x: x[:, 0] * x[:, 2] + x[:, 1]  # noqa: E731
+    assert not is_separable(mixture, x, [[0], [1], [2]], "function of a sum")
+    assert is_separable(mixture, x, [[0, 2], [1]], "function of a sum")
+
+
 def test_groups_must_hold_each_input_once() -> None:
     for groups in ([[0], [1]], [[0, 1], [1, 2]], [[0], [1], [3]]):
         with pytest.raises(InputError, match="each of 3 inputs once"):
