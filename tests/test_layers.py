@@ -13,6 +13,7 @@ FLOORS = (
     "quadratic moments cardinal",
     "bases functions solvers data tables constants simplify expressions languages container",
     "native expansions",
+    "operators",
     "combination checkpoints",
     "layer",
     "network convolution",

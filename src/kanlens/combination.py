@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kanlens import native
+from kanlens import native, operators
 from kanlens.bases import Evaluator
 
 TILE = 2**19
@@ -19,6 +19,8 @@ def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
     `x` is `(batch, in)`, `coef (out, in, size)`, `grid (in, knots)`. Under autograd the hand-written
     backward runs. Compilers and autocast get the plain formula, which they fuse and cast themselves.
     """
+    if torch.compiler.is_compiling() and not torch.compiler.is_exporting() and _native(x, coef, grid, basis):
+        return operators.combine(x, coef, grid, basis.size - 3)
     if torch.compiler.is_compiling() or _autocasts(x.device.type):
         return _plain(x, coef, grid, basis)
     y: Tensor = _Combine.apply(x, coef, grid, basis)  # type: ignore[no-untyped-call]

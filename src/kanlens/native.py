@@ -31,8 +31,8 @@ def accelerate() -> None:
 
     They touch only the four basis functions that are alive at a point, so that time does not depend
     on the number of intervals. They serve layers of cubic splines on uniform grids, on the CPU, in float32
-    and float64, outside `torch.compile`; everything else runs as before. The library lies in a temporary
-    folder, which is removed at once; it takes about two seconds.
+    and float64, and `torch.compile` calls them as operators; everything else runs as before. The library
+    lies in a temporary folder, which is removed at once; it takes about two seconds.
 
     Raises
     ------
