@@ -10,7 +10,7 @@ SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
     "errors shards version curvature",
-    "quadratic moments cardinal",
+    "quadratic moments cardinal front",
     "bases functions solvers data tables constants simplify expressions languages container",
     "native expansions",
     "operators",

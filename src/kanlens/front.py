@@ -1,0 +1,91 @@
+"""The Pareto front of formulas: what each length of formula buys."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from kanlens.errors import InputError
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+Rule = Literal["best", "accurate", "simple"]
+
+TOLERANCE = 1.05
+"""Error, as a multiple of the smallest on the front, up to which the shortest formula counts as good enough."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """Hold a formula, its length, and how well it does on rows that were held out.
+
+    `complexity` counts the symbols in it: operators, functions, variables and constants. `rmse` is the
+    root mean square error, `r2` the coefficient of determination, `bits` the length of a description
+    of the data by it: constants, symbols and what it leaves unexplained.
+    """
+
+    expression: "Expr"
+    complexity: int
+    rmse: float
+    r2: float
+    bits: float
+
+
+@dataclass(frozen=True)
+class Front:
+    """Hold the formulas that no shorter one beats, from short to long.
+
+    `exact` says whether what the best one leaves is no more than round-off, `stop` in a sentence why the
+    search ended, `seconds` how long it took.
+    """
+
+    equations: tuple[Equation, ...]
+    exact: bool = False
+    stop: str = ""
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, equations: Iterable[Equation], *, exact: bool = False, stop: str = "", seconds: float = 0.0) -> "Front":
+        """Keep those that no shorter or equally long one beats in error.
+
+        Examples
+        --------
+        >>> import sympy
+        >>> x = sympy.Symbol("x")
+        >>> line, same = Equation(x, 1, 0.5, 0.7, 90.0), Equation(x + 1, 3, 0.5, 0.7, 99.0)
+        >>> len(Front.of([same, line]))
+        1
+        """
+        kept: list[Equation] = []
+        for equation in sorted(equations, key=lambda e: (e.complexity, e.rmse)):
+            if not kept or equation.rmse < kept[-1].rmse:
+                kept.append(equation)
+        return cls(tuple(kept), exact, stop, seconds)
+
+    def __len__(self) -> int:
+        return len(self.equations)
+
+    def __iter__(self) -> Iterator[Equation]:
+        return iter(self.equations)
+
+    def __getitem__(self, index: int) -> Equation:
+        return self.equations[index]
+
+    def choose(self, rule: Rule = "best") -> Equation:
+        """Return the formula with the shortest description, the most accurate one, or the simplest nearly as accurate.
+
+        Raises
+        ------
+        InputError
+            If there is no formula, or no such rule.
+        """
+        if not self.equations:
+            raise InputError("expected a front with a formula, got none. Search first.")
+        if rule == "best":
+            return min(self.equations, key=lambda e: e.bits)
+        if rule == "accurate":
+            return self.equations[-1]
+        if rule == "simple":
+            good = TOLERANCE * self.equations[-1].rmse
+            return next(e for e in self.equations if e.rmse <= good)
+        raise InputError(f"expected 'best', 'accurate' or 'simple', got {rule!r}.")
