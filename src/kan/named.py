@@ -12,7 +12,7 @@ from kan.formulas import Scale, ex_round, symbolic_formula
 from kan.held import Held
 from kanlens.functions import Function
 from kanlens.growth import loosen, perturb
-from kanlens.search import symbolise
+from kanlens.discovery import symbolise
 from kanlens.surgery import cut
 from kanlens.symbolic import fix, snap
 

@@ -25,7 +25,7 @@ from kanlens.persistence import header, load, save
 from kanlens.pruning import prune, prune_inputs
 from kanlens.regrid import regrid
 from kanlens.scores import scores
-from kanlens.search import Discovery, discover, symbolise
+from kanlens.discovery import Discovery, discover, symbolise
 from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Stop
 from kanlens.sparsity import Sparsity
 from kanlens.surgery import cut, keep, refine

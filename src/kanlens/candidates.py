@@ -124,7 +124,7 @@ def match(function: Function, curve: Curve) -> Candidate:
     centre, half = (low + high) / 2, ((high - low) / 2).clamp_min(1e-300)
     u = (curve.x - centre) / half
     few = _spread(u, POINTS)
-    starts = _starts(function, u)
+    starts = starts(function, u)
     fitted, r2 = _solve(function, starts, u[few], curve.y[few], curve.weight[few])
     best = r2.argsort(descending=True)[:4]
     if not math.isfinite(float(r2[best[0]])):
@@ -144,7 +144,7 @@ def _spread(u: Tensor, count: int) -> Tensor:
     return order[torch.linspace(0, len(u) - 1, min(count, len(u))).long()]
 
 
-def _starts(function: Function, u: Tensor) -> Tensor:
+def starts(function: Function, u: Tensor) -> Tensor:
     """Return pairs `(a, b)` on the scale of `u` in [-1, 1], `(starts, 2)`."""
     if {"a", "b"} <= set(function.absorbed):
         return u.new_tensor([[1.0, 0.0]])

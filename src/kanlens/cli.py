@@ -14,7 +14,7 @@ from kanlens import commands
 from kanlens.console import say, tell
 from kanlens.errors import InputError, KanlensError
 from kanlens.persistence import save
-from kanlens.search import Discovery, discover
+from kanlens.discovery import Discovery, discover
 from kanlens.symbolic import formula
 from kanlens.tables import Table, read_table, symbol_name
 from kanlens.version import __version__

@@ -1,69 +1,107 @@
-"""From data to a formula: try network shapes, from simple to rich, until one becomes a formula."""
+"""From a table to the Pareto front of formulas.
 
-import copy
+A law is taken apart rather than guessed whole. A smooth stand-in gives derivatives; they show which features only
+matter together, and each such reduction leaves a smaller problem that is as exact as the data. Small problems are
+solved outright: by power products, few terms of a dictionary, sums of one-variable functions, implicit relations,
+or a function of one variable. Every formula is fitted whole to the data themselves before it counts.
+"""
+
+import heapq
 import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from kanlens.bases import Basis, BSpline
-from kanlens.candidates import Library
-from kanlens.data import Array, table
-from kanlens.network import KAN, Edge, Width
-from kanlens.pruning import prune
-from kanlens.rounding import exact_constants
-from kanlens.snapping import Named, Task
-from kanlens.solvers import LevenbergMarquardt
-from kanlens.surgery import cut
-from kanlens.symbolic import task_for
-from kanlens.training import fit
+from kanlens.candidates import Library, as_library
+from kanlens.data import Array, pair
+from kanlens.errors import InputError
+from kanlens.front import Equation, Front
+from kanlens.functions import Function
+from kanlens.multivariate import additive, few_terms, implicit, power_products
+from kanlens.problems import Problem
+from kanlens.reductions import pairs, scalings
+from kanlens.refit import Rows, free_constants, mean_square, merged, name_constants, refit
+from kanlens.surrogate import Surrogate, surrogate
+from kanlens.trees import Number, Tree, complexity, symbolic
+from kanlens.univariate import Guess, univariate
 
-STARTS = 4
-"""Random starts that a shape gets; each takes a fraction of a second."""
+if TYPE_CHECKING:
+    from sympy import Expr
 
-GOOD = 0.03
-"""Held-out error, as a share of the targets' deviation, from which a start needs no further ones."""
+EXACT = 1e-9
+"""Error, as a share of the target's deviation, below which a formula is taken for the law itself."""
 
-MOST_SPLIT = 4
-"""Inputs up to which all ways to share them out among the factors of a product are tried."""
+FEW = 240
+"""Rows that a formula is first fitted to."""
+
+GUESSES = 12
+"""Formulas of one kind that are fitted, the likeliest ones."""
+
+FINALISTS = 3
+"""Of those, the ones that are fitted to all rows."""
+
+SYMBOL_BITS = 4.0
+"""Bits that a symbol of a formula takes: one out of about sixteen."""
 
 
 @dataclass(frozen=True)
-class Discovery:
-    """Hold a network of symbols and how well it does on rows that were held out.
+class Settings:
+    """Hold what is chosen about a search.
 
-    `rmse` is the root mean square error, `r2` the coefficient of determination, and `exact` says
-    whether what is left is round-off of the data.
+    Parameters
+    ----------
+    functions : names or mapping, optional
+        Library functions that a formula may have; all by default.
+    complexity : int
+        The most symbols of a formula.
+    seconds : float
+        Time limit; the best formulas so far are returned.
+    seed : int
+        Seed of what is drawn: rows held out, rows compared first.
+    start : Front, optional
+        Formulas to begin with, of an earlier search.
     """
 
-    model: KAN
-    rmse: float
-    r2: float
-    exact: bool
+    functions: Library = None
+    complexity: int = 60
+    seconds: float = 60.0
+    seed: int = 0
+    start: Front | None = None
+
+    def __post_init__(self) -> None:
+        if self.complexity < 1:
+            raise InputError(f"expected a complexity of at least 1, got {self.complexity}.")
+        if not self.seconds > 0:
+            raise InputError(f"expected a time limit above 0 seconds, got {self.seconds}.")
 
 
-def discover(x: Array, y: Array, *, library: Library = None, seed: int = 0, progress: bool = False) -> Discovery:
-    """Return the simplest network of symbols found that explains the data.
-
-    Shapes are tried in the order of their complexity: sums of one-variable functions, a function
-    of such a sum, products, several terms. Each is fitted with splines, stripped of what it does
-    not need, and named; the first that loses nothing against its splines wins. If none does, the
-    one with the shortest description (error, constants and complexity together) is returned.
+def search(
+    x: Array,
+    y: Array,
+    *,
+    names: Sequence[str] | None = None,
+    weight: Array | None = None,
+    settings: Settings | None = None,
+    watch: Callable[[Front], None] | None = None,
+) -> Front:
+    """Return the Pareto front of formulas that explain a target.
 
     Parameters
     ----------
     x, y : Tensor or array
-        Inputs `(rows, in)` and targets `(rows,)` or `(rows, 1)`.
-    library : names or mapping, optional
-        The functions to choose from; all by default.
-    seed : int
-        Seed of the random starts.
-    progress : bool
-        Whether to show a progress bar.
+        Inputs `(rows, in)` and target `(rows,)`.
+    names : sequence of str, optional
+        Names of the inputs; `x_1, x_2, ...` by default.
+    weight : Tensor or array, optional
+        How much each row counts, `(rows,)`.
+    settings : Settings, optional
+    watch : callable, optional
+        Called with the front whenever it has grown.
 
     Raises
     ------
@@ -72,134 +110,190 @@ def discover(x: Array, y: Array, *, library: Library = None, seed: int = 0, prog
 
     Examples
     --------
-    >>> from kanlens.symbolic import formula
     >>> x = torch.rand(200, 2, dtype=torch.float64) + 1
-    >>> found = discover(x, x[:, 0] * x[:, 1], library=["x", "x^2", "exp", "log"])
-    >>> formula(found.model), found.exact
-    (x_1*x_2, True)
+    >>> front = search(x, 3 * x[:, 0] ** 2 / x[:, 1], names=["m", "r"])
+    >>> front.choose().expression, front.exact
+    (3*m**2/r, True)
     """
     inputs = x.shape[-1] if len(getattr(x, "shape", ())) > 1 else 1
-    points, targets = table(x, inputs, "inputs"), table(y, 1, "targets")
-    basis = BSpline(intervals=max(2, min(5, len(points) // (8 * inputs))))
-    task = task_for(KAN([inputs, 1]), x, y, library)
-    shapes = tqdm(list(_shapes(inputs, hidden=1)), disable=not progress, desc="shapes", leave=False)
-    rich = _best_start(task, [inputs, 3, 1], basis, seed).model
-    found = _Exploration(task, points, targets, basis, seed).explain(shapes, rich)
-    judged = task.judge(exact_constants(task, found))
-    spread = float(task.held_y.var(correction=0)) or 1.0
-    return Discovery(judged.model, judged.held**0.5, 1 - judged.held / spread, task.exact(judged))
+    points, targets = pair(x, y, inputs, 1)
+    hunt = _Hunt(_rows(points, targets[:, 0], weight), settings or Settings(), watch, names)
+    return hunt.run()
 
 
-def symbolise(model: KAN, x: Array, y: Array | None = None, *, library: Library = None) -> KAN:
-    """Return the network of symbols that a trained network stands for, of its shape if that is possible.
-
-    If the network's own shape has no formula without loss, the shapes of :func:`discover` are
-    tried on the same data: products that the network had to imitate by sums become product nodes.
-
-    Parameters
-    ----------
-    model : KAN
-    x, y : Tensor or array
-        Inputs `(rows, in)` and targets `(rows, out)`; without `y` the network's own outputs.
-    library : names or mapping, optional
-        The functions to choose from; all by default.
-
-    Examples
-    --------
-    >>> x = torch.rand(200, 1, dtype=torch.float64)
-    >>> model = KAN([1, 1], dtype=torch.float64)
-    >>> history = fit(model, x, x**2)
-    >>> symbolise(model, x, x**2).symbols[0].functions[0].name
-    'x^2'
-    """
-    task = task_for(model, x, y, library)
-    work = copy.deepcopy(model).double()
-    named = task.name_strictly(work)
-    if named is None and (model.spec.widths[-1].size > 1 or any(len(symbols) for symbols in model.symbols)):
-        named = task.name_anyhow(work)
-    if named is None:
-        inputs = model.spec.widths[0].size
-        points = table(x, inputs, "inputs")
-        with torch.no_grad():
-            targets = work(points) if y is None else table(y, 1, "targets")
-        basis = model.spec.basis.resized(min(model.spec.basis.intervals, 10))
-        exploration = _Exploration(task, points, targets, basis, seed=0)
-        named = exploration.explain(_shapes(inputs, hidden=model.depth - 1), work)
-    return exact_constants(task, named).to(model.dtype)
+def _rows(x: Tensor, y: Tensor, weight: Array | None) -> Rows:
+    if weight is None:
+        return Rows(x, y)
+    w = pair(x, weight, x.shape[1], 1)[1][:, 0]
+    if (w < 0).any() or not float(w.sum()) > 0:
+        raise InputError("expected weights of at least 0, some of them above it. Leave out rows that do not count.")
+    return Rows(x[w > 0], y[w > 0], w[w > 0] / w[w > 0].mean())
 
 
-def _shapes(inputs: int, hidden: int) -> Iterator[list[Any]]:
-    """Yield widths from simple to rich, those with a function around several terms last."""
-    middles: list[Any] = [1, (0, 1), (1, 1), 2]
-    if inputs > 2:
-        middles.append((0, (3,)))
-    yield [inputs, 1]
-    if inputs > 1:
-        yield [inputs, (0, 1)]
-    yield from ([inputs, middle, 1] for middle in middles)
-    yield from ([inputs, middle, 1, 1] for middle in ((0, 1), (1, 1)))
-    yield from ([inputs, middle, 1] for middle in ((0, 2), (1, 2), 3))
-    if hidden > 1:
-        yield [inputs, 2, 1, 1]
+@dataclass(order=True)
+class _Task:
+    """Hold a step of the search that waits: the lowest rank comes first."""
+
+    rank: tuple[float, int]
+    steps: Iterator[None] = field(compare=False)
 
 
-@dataclass(frozen=True)
-class _Exploration:
-    """Hold what the trial of shapes needs: the search for symbols, all rows, the basis and the seed."""
+@dataclass
+class _Best:
+    """Hold the best formula of a complexity."""
 
-    task: Task
-    x: Tensor
-    y: Tensor
-    basis: Basis
-    seed: int
-
-    def explain(self, shapes: Iterable[list[Any]], rich: KAN) -> Named:
-        """Return the first shape named that does as well as a rich network on fine grids, else the shortest."""
-        reference = self.task.sharpen(self.task.refit(rich, 20)).held
-        found: list[Named] = []
-        for widths in shapes:
-            best = _best_start(self.task, widths, self.basis, self.seed)
-            if self.task.telling and best.held > max(GOOD**2 * self.task.spread, 4 * reference):
-                continue
-            named = self.task.name_strictly(prune(best.model, self.x, self.y, nodes=False))
-            if named is None:
-                continue
-            if self.task.explained(named, reference):
-                return named
-            found.append(named)
-        return min([*found, self.task.name_anyhow(rich)], key=self.task.length)
+    tree: Tree
+    error: float
 
 
-def _best_start(task: Task, widths: list[Any], basis: Basis, seed: int) -> Named:
-    """Return the best of a few starts of a shape, the first that is good enough.
-
-    Where a shape has one product, starts in which its factors share no input come first: they
-    have fewer parameters and fewer false minima, and most products in formulas are of that kind.
-    """
-    tried: list[Named] = []
-    disjoint = _disjoint_factors(widths)
-    again = 1 + 2 * STARTS // (1 + len(disjoint))
-    for number, absent in enumerate([*disjoint * again, *[frozenset[Edge]()] * STARTS]):
-        model = cut(KAN(widths, basis=basis, seed=seed + number, dtype=torch.float64), absent)
-        fit(model, task.x, task.y, solver=LevenbergMarquardt(steps=40))
-        tried.append(task.judge(model))
-        if tried[-1].held < GOOD**2 * task.spread:
-            break
-    return min(tried, key=lambda named: named.held)
+class _OutOfTime(Exception):
+    """Ends a search at its limit."""
 
 
-def _disjoint_factors(widths: list[Any]) -> list[frozenset[Edge]]:
-    """Return the edges to leave out so that the factors of a shape's one product share no input."""
-    inputs, first = widths[0], Width.of(widths[1])
-    if len(first.products) != 1 or not 2 <= inputs <= MOST_SPLIT:
-        return []
-    factors = range(first.sums, first.subnodes)
-    # an input goes to one of the factors, or to none of them where a sum can take it
-    places = [*factors, *([-1] if first.sums else [])]
-    found = []
-    for homes in itertools.product(places, repeat=inputs):
-        in_order = [factor for factor in dict.fromkeys(homes) if factor >= 0]
-        if in_order == list(factors):  # every factor has an input, and permutations count once
-            absent = ((f, i) for f in factors for i, home in enumerate(homes) if home != f)
-            found.append(frozenset(Edge(0, f, i) for f, i in absent))
-    return found
+class _Found(Exception):
+    """Ends a search that has the law."""
+
+
+class _Hunt:
+    """Run one search: a queue of problems, and the best formulas so far."""
+
+    def __init__(
+        self, rows: Rows, settings: Settings, watch: Callable[[Front], None] | None, names: Sequence[str] | None
+    ) -> None:
+        self.settings, self.watch = settings, watch
+        self.functions: dict[str, Function] = as_library(settings.functions)
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(settings.seed))
+        self.rows = rows.take(order)
+        self.few = self.rows.first(FEW)
+        self.names = list(names) if names is not None else [f"x_{k + 1}" for k in range(rows.x.shape[1])]
+        self.variance = float(self.rows.mean((rows.y[order] - rows.y.mean()) ** 2))
+        self.best: dict[int, _Best] = {}
+        self.queue: list[_Task] = []
+        self.count = itertools.count()
+        self.noise = 0.0
+        self.begin = time.monotonic()
+
+    # --- the course of a search ----------------------------------------------------------
+
+    def run(self) -> Front:
+        """Return the front when the law is found, the problems are used up, time is out, or on Ctrl-C."""
+        self._consider([Guess(Number(float(self.rows.y.mean())), self.variance)])
+        exact, stop = False, "Every reduction and every small problem was tried."
+        try:
+            if self.variance > 1e-24 * float(self.rows.mean(self.rows.y**2)):
+                self._push(0, self._solve(Problem.of(self.rows), math.inf))
+                self._drain()
+        except _Found:
+            exact, stop = True, "A formula leaves no more than round-off."
+        except _OutOfTime:
+            stop = f"The time limit of {self.settings.seconds:g} s was reached."
+        except KeyboardInterrupt:
+            stop = "It was interrupted."
+        return self._front(exact, stop)
+
+    def _push(self, rank: float, steps: Iterator[None]) -> None:
+        heapq.heappush(self.queue, _Task((rank, next(self.count)), steps))
+
+    def _drain(self) -> None:
+        while self.queue:
+            for _ in heapq.heappop(self.queue).steps:
+                self._check_time()
+
+    def _check_time(self) -> None:
+        if time.monotonic() - self.begin > self.settings.seconds:
+            raise _OutOfTime
+
+    def _solve(self, problem: Problem, above: float) -> Iterator[None]:
+        """Try what is quick on a problem, then its reductions; what is slow waits."""
+        if problem.size == 0:
+            self._consider([Guess(problem.formula(Number(float(problem.t.mean()))), 0.0)])
+            return
+        for guesses in power_products(problem):
+            self._consider(guesses)
+            yield
+        smooth = surrogate(problem.z, problem.t, self.settings.seed)
+        error = self._error_of(problem, smooth)
+        if above == math.inf:
+            self.noise = error
+        self.noise = min(self.noise, error)
+        yield
+        if error > max(1.15 * above, min(10 * above, 1e-3 * self.variance**0.5)):
+            return  # the reduction was not one
+        if problem.size == 1:
+            yield from self._try(univariate(problem, self.functions))
+            return
+        yield from self._try(few_terms(problem))
+        for number, smaller in enumerate(scalings(problem, smooth)):
+            self._push(problem.size - 1 + 0.1 * number, self._solve(smaller, error))
+        for number, (misfit, smaller) in enumerate(itertools.islice(pairs(problem, smooth), 4)):
+            self._push(problem.size - 0.5 + misfit + 0.1 * number, self._solve(smaller, error))
+        self._push(10 + problem.size, self._slow(problem))
+
+    def _slow(self, problem: Problem) -> Iterator[None]:
+        yield from self._try(additive(problem, self.functions, self.noise))
+        yield from self._try(implicit(problem, self.noise))
+
+    def _try(self, kinds: Iterator[list[Guess]]) -> Iterator[None]:
+        for guesses in kinds:
+            self._consider(guesses)
+            yield
+
+    def _error_of(self, problem: Problem, smooth: Surrogate) -> float:
+        """Return the stand-in's error in units of the rows' own target."""
+        return float((smooth.left_out * problem.felt()[smooth.rows]).square().mean().sqrt())
+
+    # --- formulas ------------------------------------------------------------------------
+
+    def _consider(self, guesses: list[Guess]) -> None:
+        """Fit the likeliest of some formulas, and keep those that are the best of their complexity."""
+        fitted = []
+        for guess in guesses[:GUESSES]:
+            self._check_time()
+            tree = merged(guess.tree)
+            if complexity(tree) <= self.settings.complexity:
+                fitted.append(refit(tree, self.few, 12)[::-1])
+        fitted.sort(key=lambda pair: (self._bits(pair[1], pair[0])))
+        grown = False
+        for _, tree in fitted[:FINALISTS]:
+            tree, error = refit(tree, self.rows)
+            grown |= self._keep(tree, error)
+        if grown and self.watch is not None:
+            self.watch(self._front(False, ""))
+        if any(best.error <= EXACT**2 * self.variance for best in self.best.values()):
+            raise _Found
+
+    def _keep(self, tree: Tree, error: float) -> bool:
+        size = complexity(tree)
+        if not error < min((b.error for c, b in self.best.items() if c <= size), default=math.inf):
+            return False
+        self.best[size] = _Best(tree, error)
+        for longer in [c for c, b in self.best.items() if c > size and b.error >= error]:
+            del self.best[longer]
+        return True
+
+    def _bits(self, tree: Tree, error: float) -> float:
+        """Return the description length of the data by a formula."""
+        floor = (1e-13 * float(self.rows.y.abs().amax())) ** 2 + 1e-300
+        count = len(self.rows)
+        unexplained = 0.5 * count * math.log2(max(error, floor) / max(self.variance, floor))
+        return unexplained + 0.5 * math.log2(count) * free_constants(tree) + SYMBOL_BITS * complexity(tree)
+
+    def _front(self, exact: bool, stop: str) -> Front:
+        symbols = _symbols(self.names)
+        ranked = sorted(self.best.values(), key=lambda b: self._bits(b.tree, b.error))
+        equations = []
+        for number, best in enumerate(ranked):
+            tree = name_constants(best.tree, self.rows) if stop and number < 3 else best.tree
+            equations.append(self._equation(tree, symbols))
+        return Front.of(equations, exact=exact, stop=stop, seconds=time.monotonic() - self.begin)
+
+    def _equation(self, tree: Tree, symbols: "list[Expr]") -> Equation:
+        error = mean_square(tree, self.rows)
+        r2 = 1 - error / self.variance if self.variance > 0 else 1.0
+        return Equation(symbolic(tree, symbols), complexity(tree), error**0.5, r2, self._bits(tree, error))
+
+
+def _symbols(names: Sequence[str]) -> "list[Expr]":
+    import sympy
+
+    return [sympy.Symbol(name) for name in names]

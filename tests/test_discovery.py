@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kanlens import KAN, discover, fit, formula, prune, symbolise
-from kanlens.search import _disjoint_factors
+from kanlens.discovery import _disjoint_factors
 
 LIBRARY = ["x", "x^2", "sin", "exp", "log", "sqrt"]
 

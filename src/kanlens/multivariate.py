@@ -1,0 +1,265 @@
+"""Laws of several variables: power products, sums of few terms, sums of one-variable functions, implicit relations."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from kanlens.bases import BSpline
+from kanlens.functions import LIBRARY, Function
+from kanlens.problems import Outer, Problem, outers
+from kanlens.refit import Rows, refit
+from kanlens.sparse import best_subsets, coefficients
+from kanlens.trees import Call, Number, Tree, Variable, add, monomial, multiply, raise_to, values
+from kanlens.univariate import Guess, univariate
+
+POINTS = 400
+"""Rows that comparisons of many features look at."""
+
+MOST_FEATURES = 3000
+"""Features that a dictionary may have."""
+
+NATURAL = ("sin", "cos", "exp", "log")
+"""Functions that occur of a variable itself, without a factor."""
+
+
+def power_products(problem: Problem) -> Iterator[list[Guess]]:
+    """Yield the product of powers that a linear fit of the logarithms gives, exponents rounded.
+
+    Rows count in proportion to their target, as far as the target itself is to be met.
+    """
+    if not (problem.z > 0).all() or not ((problem.t > 0).all() or (problem.t < 0).all()) or not problem.size:
+        return
+    size = problem.t.abs()
+    weight = size * problem.felt()
+    logs = problem.z.log()
+    *slopes, _ = coefficients(logs, size.log(), weight)
+    for bottom in (1, 2, 6):
+        exponents = [Fraction(round(p * bottom), bottom) for p in slopes]
+        before = monomial(exponents)
+        base = values(before, problem.z)
+        c = float((problem.felt() ** 2 * base * problem.t).sum() / (problem.felt() ** 2 * base**2).sum())
+        error = float(((c * base - problem.t) * problem.felt()).square().mean())
+        yield [Guess(problem.formula(multiply(Number(c), before)), error)]
+
+
+def few_terms(problem: Problem, most: int = 4) -> Iterator[list[Guess]]:
+    """Yield sums of few monomials, some with a function of a variable in them, inside an outer function."""
+    rows = torch.arange(min(POINTS, len(problem.t)))
+    felt, t = problem.felt()[rows], problem.t[rows]
+    columns, trees = _dictionary(problem.z[rows])
+    found: list[Guess] = []
+    for outer in outers(t):
+        tau, weight = outer.forward(t), felt * outer.weight(t)
+        for features, error in best_subsets(columns, tau, weight, most):
+            *c, d = coefficients(columns[:, list(features)], tau, weight)
+            terms = [multiply(Number(ck), trees[k]) for ck, k in zip(c, features, strict=True)]
+            for body in (add(*terms, Number(d)), add(*terms)):
+                found.append(Guess(problem.formula(outer.inverse(body)), error))
+    yield sorted(found, key=lambda guess: guess.error)
+
+
+def _dictionary(z: Tensor) -> tuple[Tensor, list[Tree]]:
+    """Return monomials, and functions of one variable times monomials of the others, `(rows, features)`."""
+    exponents = _exponents(z)
+    trees: list[Tree] = [monomial(row) for row in exponents]
+    small = [row for row in exponents if all(p.denominator == 1 and -1 <= p <= 2 for p in row)]
+    for k, name in itertools.product(range(z.shape[1]), NATURAL):
+        for row in [[Fraction(0)] * z.shape[1], *small]:
+            if row[k] == 0 and len(trees) < MOST_FEATURES:
+                trees.append(multiply(monomial(row), Call(LIBRARY[name], Variable(k))))
+    columns = torch.stack([values(tree, z) for tree in trees], 1)
+    sound = torch.isfinite(columns).all(0)
+    return columns[:, sound], [tree for tree, good in zip(trees, sound.tolist(), strict=True) if good]
+
+
+def _exponents(z: Tensor) -> list[tuple[Fraction, ...]]:
+    """Return the exponents of monomials in as wide a range as their number allows, constants left out."""
+    size = z.shape[1]
+    ladders = ("0 1 -1 2 -2 3 -3 4 -4 1/2 -1/2 3/2 -3/2", "0 1 -1 2 -2 1/2 -1/2 3 -3", "0 1 -1 2 -2", "0 1 -1 2", "0 1 2")
+    for ladder, mixed in itertools.product(ladders, (size, 3, 2)):
+        steps = [Fraction(p) for p in ladder.split()]
+        count = sum(math.comb(size, k) * (len(steps) - 1) ** k for k in range(1, min(mixed, size) + 1))
+        if count <= MOST_FEATURES // 2:
+            break
+    rows = []
+    for places in itertools.chain.from_iterable(
+        itertools.combinations(range(size), k) for k in range(1, min(mixed, size) + 1)
+    ):
+        for chosen in itertools.product(steps[1:], repeat=len(places)):
+            row = [Fraction(0)] * size
+            for place, p in zip(places, chosen, strict=True):
+                row[place] = p
+            rows.append(tuple(row))
+    return rows
+
+
+def additive(problem: Problem, functions: Mapping[str, Function], noise: float) -> Iterator[list[Guess]]:
+    """Yield `outer(sum_k f_k(v_k))`, a network of one hidden node, where `v` are the features or pairs of them.
+
+    The splines of a sum are found by linear least squares for each outer function; the curves of those that fit
+    are named one by one.
+    """
+    rows = torch.arange(min(2 * POINTS, len(problem.t)))
+    z, t, felt = problem.z[rows], problem.t[rows], problem.felt()[rows]
+    spread = float((felt * (t - t.mean())).square().mean())
+    fits: list[tuple[float, Outer, list[Tree], list[Tensor]]] = []
+    for trees in _arguments(problem.size):
+        v = torch.stack([values(tree, z) for tree in trees], 1)
+        if not torch.isfinite(v).all():
+            continue
+        basis = _Splines.of(v)
+        for outer in outers(t):
+            tau, weight = outer.forward(t), felt * outer.weight(t)
+            error, parts = basis.fit(tau, weight)
+            if error < max(1e-4 * spread, 4 * noise**2):
+                fits.append((error, outer, trees, parts))
+    for error, outer, trees, parts in sorted(fits, key=lambda fit: fit[0])[:6]:
+        v = torch.stack([values(tree, z) for tree in trees], 1)
+        names = [_names(v[:, k], part, functions) for k, part in enumerate(parts)]
+        found = []
+        for choice in itertools.islice(_simplest_first(names), 12):
+            body = add(*(_placed(tree, argument) for tree, argument in zip(choice, trees, strict=True)))
+            found.append(Guess(problem.formula(outer.inverse(add(*_without_constants(body), Number(0.0)))), error))
+        yield found
+
+
+def _arguments(size: int) -> Iterator[list[Tree]]:
+    """Yield the arguments of the terms of a sum: the features, or for two of them also pairs of combinations."""
+    plain: list[Tree] = [Variable(k) for k in range(size)]
+    yield plain
+    if size == 2:
+        x, y = plain
+        product, ratio = multiply(x, y), multiply(x, raise_to(y, -1))
+        total, difference = add(x, y), add(x, multiply(Number(-1.0), y))
+        yield from itertools.islice(map(list, itertools.combinations([x, y, product, ratio, total, difference], 2)), 1, None)
+
+
+class _Splines:
+    """Fit sums of splines of several variables."""
+
+    def __init__(self, columns: Tensor, slices: list[slice], train: Tensor) -> None:
+        self.columns, self.slices, self.train = columns, slices, train
+
+    @classmethod
+    def of(cls, v: Tensor) -> "_Splines":
+        """Return the bases of the variables at their points `(rows, d)`."""
+        intervals = max(1, min(10, len(v) // (8 * v.shape[1]) - 5))
+        basis = BSpline(degree=5, intervals=intervals)
+        dense = basis.values(v, basis.grid(v.amin(0), v.amax(0)))  # (rows, d, size)
+        columns = [torch.ones(len(v), 1, dtype=v.dtype)]
+        slices, start = [], 1
+        for k in range(v.shape[1]):
+            part = dense[:, k] - dense[:, k].mean(0)
+            columns.append(part[:, 1:])  # the splines sum to 1, which the constant is already
+            slices.append(slice(start, start + part.shape[1] - 1))
+            start += part.shape[1] - 1
+        return cls(torch.cat(columns, 1), slices, torch.arange(len(v)) % 4 != 0)
+
+    def fit(self, tau: Tensor, weight: Tensor) -> tuple[float, list[Tensor]]:
+        """Return the held-out weighted mean square error, and each variable's part of the sum at the rows."""
+        weighted = self.columns * weight[:, None]
+        left, right = weighted[self.train], (tau * weight)[self.train]
+        scale = left.norm(dim=0).clamp_min(1e-300)
+        ridge = 1e-10 * torch.eye(left.shape[1], dtype=left.dtype)
+        solved = torch.linalg.lstsq(
+            torch.cat([left / scale, ridge]), torch.cat([right, right.new_zeros(len(ridge))])[:, None]
+        ).solution[:, 0] / scale
+        held = ~self.train
+        error = float((weighted[held] @ solved - (tau * weight)[held]).square().mean())
+        return error, [self.columns[:, part] @ solved[part] for part in self.slices]
+
+
+def _names(s: Tensor, part: Tensor, functions: Mapping[str, Function]) -> list[Tree]:
+    """Return the likeliest formulas of a curve known up to the error of splines, in Variable(0)."""
+    rows = Rows(s[:, None], part)
+    curve = Problem.of(rows)
+    fitted: list[tuple[float, Tree]] = []
+    for guesses in itertools.islice(univariate(curve, functions, most=2), 2):
+        for guess in guesses[:8]:
+            tree, error = refit(guess.tree, rows.first(200), 8)
+            fitted.append((error, tree))
+    # a floor of the errors, below which the splines know no better
+    floor = 1e-9 * float(part.var()) + 1e-300
+    return [tree for _, tree in sorted(fitted, key=lambda f: math.log(f[0] + floor))[:4]]
+
+
+def _simplest_first(names: Sequence[Sequence[Tree]]) -> Iterator[tuple[Tree, ...]]:
+    """Yield choices of one name for each curve, those of high rank first."""
+    ranks = itertools.product(*(range(len(trees)) for trees in names))
+    for rank in sorted(ranks, key=sum):
+        yield tuple(trees[k] for trees, k in zip(names, rank, strict=True))
+
+
+def _placed(tree: Tree, argument: Tree) -> Tree:
+    from kanlens.trees import substitute
+
+    return substitute(tree, [argument])
+
+
+def _without_constants(tree: Tree) -> tuple[Tree, ...]:
+    """Return the terms of a sum but its free constants."""
+    from kanlens.trees import Sum
+
+    terms = tree.terms if isinstance(tree, Sum) else (tree,)
+    return tuple(term for term in terms if not isinstance(term, Number))
+
+
+def implicit(problem: Problem, noise: float) -> Iterator[list[Guess]]:
+    """Yield `t = (P / Q)^p`, P and Q polynomials, where the data satisfy `P(z) - t^(1/p) Q(z) = 0` to round-off.
+
+    A relation is the null vector of the matrix of all monomials. Degrees grow until there is one; a variable may
+    enter by its sine, cosine, exponential or logarithm.
+    """
+    if problem.size > 4 or noise > 1e-6 * float(problem.rows.y.std()):
+        return
+    rows = torch.arange(min(POINTS, len(problem.t)))
+    z, t = problem.z[rows], problem.t[rows]
+    for degree in range(1, 5 if problem.size < 4 else 3):
+        for bases in _bases(problem.size):
+            v = torch.stack([values(tree, z) for tree in bases], 1)
+            if not torch.isfinite(v).all():
+                continue
+            powers = [row for row in itertools.product(range(degree + 1), repeat=len(bases)) if sum(row) <= degree]
+            trees = [monomial(row, bases) for row in powers]
+            columns = torch.stack([values(tree, z) for tree in trees], 1)
+            if 2 * columns.shape[1] > len(t) // 3:
+                continue
+            for p in (Fraction(1), Fraction(1, 2), Fraction(-1, 2)):
+                if p != 1 and not (t > 0).all():
+                    continue
+                vector = _relation(columns, t ** float(1 / p))
+                if vector is not None:
+                    top, bottom = (_combination(part, trees) for part in vector)
+                    tree = raise_to(multiply(top, raise_to(bottom, -1)), p)
+                    yield [Guess(problem.formula(tree), 0.0)]
+                    return
+
+
+def _bases(size: int) -> Iterator[list[Tree]]:
+    plain: list[Tree] = [Variable(k) for k in range(size)]
+    yield plain
+    for k, name in itertools.product(range(size), ("cos", "sin", "exp", "log")):
+        yield [*plain[:k], Call(LIBRARY[name], plain[k]), *plain[k + 1 :]]
+
+
+def _relation(columns: Tensor, target: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return coefficients of numerator and denominator if there is exactly one relation."""
+    both = torch.cat([columns, -columns * target[:, None]], 1)
+    both = both / both.norm(dim=1, keepdim=True)
+    scale = both.norm(dim=0)
+    _, singular, right = torch.linalg.svd(both / scale, full_matrices=False)
+    if not singular[-1] < 1e-12 * singular[0] or singular[-2] < 1e3 * singular[-1]:
+        return None
+    vector = right[-1] / scale
+    vector = torch.where(vector.abs() * scale > 1e-7 * (vector.abs() * scale).amax(), vector, 0.0)
+    vector = vector / vector[vector.abs().argmax()]
+    half = len(vector) // 2
+    return (vector[:half], vector[half:]) if vector[:half].any() and vector[half:].any() else None
+
+
+def _combination(weights: Tensor, trees: Sequence[Tree]) -> Tree:
+    return add(*(multiply(Number(w), tree) for w, tree in zip(weights.tolist(), trees, strict=True) if w))

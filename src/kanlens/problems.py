@@ -1,0 +1,172 @@
+"""A regression problem on the way to a formula: what is left to explain after reductions of the data."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from kanlens.functions import LIBRARY
+from kanlens.refit import Rows
+from kanlens.trees import Call, Tree, Variable, multiply, raise_to, substitute, transform, values, whole
+
+TARGET = Variable(-1)
+"""Stands for the problem's target in the tree of the law around it."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Hold features `(rows, d)` and a target `(rows,)` made from the rows, and the way back.
+
+    `columns` says what each feature is in terms of the inputs; `law` what the rows' own target is in terms of the
+    inputs and of this problem's target, :data:`TARGET`. Both are exact: nothing is lost by a reduction.
+    """
+
+    rows: Rows
+    z: Tensor
+    t: Tensor
+    columns: tuple[Tree, ...]
+    law: Tree = TARGET
+
+    @classmethod
+    def of(cls, rows: Rows) -> "Problem":
+        """Return the problem that the rows themselves pose."""
+        return cls(rows, rows.x, rows.y, tuple(Variable(k) for k in range(rows.x.shape[1])))
+
+    @property
+    def size(self) -> int:
+        """Return the number of features."""
+        return self.z.shape[1]
+
+    def formula(self, tree: Tree) -> Tree:
+        """Return the law in the inputs if the target is `tree` in the features."""
+        inner = substitute(tree, self.columns)
+        return transform(self.law, lambda leaf: inner if leaf == TARGET else leaf)
+
+    def reduced(self, features: Sequence[Tree], factor: Tree | None = None) -> "Problem | None":
+        """Return the problem of other features and, with a factor, of the target divided by it.
+
+        Features and factor are trees in this problem's features. None if one is not finite at a row.
+        """
+        z = torch.stack([values(feature, self.z) for feature in features], 1) if features else self.z[:, :0]
+        t = self.t if factor is None else self.t / values(factor, self.z)
+        if not (torch.isfinite(z).all() and torch.isfinite(t).all()):
+            return None
+        columns = tuple(substitute(feature, self.columns) for feature in features)
+        if factor is None:
+            return Problem(self.rows, z, t, columns, self.law)
+        outside = multiply(substitute(factor, self.columns), TARGET)
+        return Problem(self.rows, z, t, columns, transform(self.law, lambda leaf: outside if leaf == TARGET else leaf))
+
+    def minus(self, term: Tree) -> "Problem":
+        """Return the problem of the target less a term in the features."""
+        from kanlens.trees import add
+
+        outside = add(substitute(term, self.columns), TARGET)
+        law = transform(self.law, lambda leaf: outside if leaf == TARGET else leaf)
+        return Problem(self.rows, self.z, self.t - values(term, self.z), self.columns, law)
+
+    def felt(self) -> Tensor:
+        """Return how much the rows' own target moves with the problem's target, `(rows,)`, extremes clipped."""
+        step = 1e-4 * float(self.t.abs().mean()) + 1e-300
+        x = self.rows.x
+
+        def outside(t: Tensor) -> Tensor:
+            wide = torch.cat([x, t[:, None]], 1)
+            return values(transform(self.law, lambda leaf: Variable(x.shape[1]) if leaf == TARGET else leaf), wide)
+
+        slope = ((outside(self.t + step) - outside(self.t - step)) / (2 * step)).abs()
+        return _weights(slope)
+
+
+def _weights(slope: Tensor) -> Tensor:
+    slope = torch.nan_to_num(slope, nan=0.0, posinf=0.0)
+    top = slope.quantile(0.98).clamp_min(1e-300)
+    return slope.clamp(1e-4 * top, top)
+
+
+@dataclass(frozen=True)
+class Outer:
+    """Hold an invertible function around a target: `t = inverse(tau)` where `tau = forward(t)`."""
+
+    name: str
+    forward: Callable[[Tensor], Tensor]
+    inverse: Callable[[Tree], Tree]
+    fits: Callable[[Tensor], bool]
+
+    def weight(self, t: Tensor) -> Tensor:
+        """Return how much `t` moves with `tau`, `(rows,)`."""
+        with torch.enable_grad():
+            point = t.detach().requires_grad_()
+            slope = torch.autograd.grad(self.forward(point).sum(), point)[0].abs()
+        return 1 / slope.clamp_min(1e-150)
+
+
+def _one_sign(t: Tensor) -> bool:
+    return bool((t > 0).all() or (t < 0).all())
+
+
+def _positive(t: Tensor) -> bool:
+    return bool((t > 0).all())
+
+
+def _power(exponent: Fraction) -> Outer:
+    """Return the function around `tau = t^exponent`."""
+    number = int(exponent) if exponent.denominator == 1 else float(exponent)
+    odd = exponent.denominator == 1 and exponent.numerator % 2 == 1
+    return Outer(
+        f"t^{exponent}",
+        lambda t: t**number,
+        lambda tree: raise_to(tree, 1 / exponent),
+        (lambda t: bool((t != 0).all())) if exponent == -1 else _one_sign if odd else _positive,
+    )
+
+
+def _negative(outer: Outer) -> Outer:
+    """Return the same function around the target's negative."""
+    return Outer(
+        f"{outer.name} of -t",
+        lambda t: outer.forward(-t),
+        lambda tree: multiply(whole(-1), outer.inverse(tree)),
+        lambda t: outer.fits(-t) and not outer.fits(t),
+    )
+
+
+def _call(name: str, forward: Callable[[Tensor], Tensor], fits: Callable[[Tensor], bool]) -> Outer:
+    return Outer(f"inverse {name}", forward, lambda tree: Call(LIBRARY[name], tree), fits)
+
+
+def _within(low: float, high: float) -> Callable[[Tensor], bool]:
+    return lambda t: bool((t > low).all() and (t < high).all())
+
+
+IDENTITY = Outer("t", lambda t: t, lambda tree: tree, lambda t: True)
+
+_POWERS = [_power(Fraction(p)) for p in ("-1", "2", "1/2", "-2", "-1/2")]
+_LOG = _call("exp", torch.log, _positive)
+
+OUTER: tuple[Outer, ...] = (
+    IDENTITY,
+    *_POWERS,
+    _LOG,
+    *(_negative(outer) for outer in (*_POWERS[1:], _LOG)),
+    _call("log", torch.exp, _within(-30, 30)),
+    _call("arcsin", torch.sin, _within(-math.pi / 2, math.pi / 2)),
+    _call("arccos", torch.cos, _within(0, math.pi)),
+    _call("arctan", torch.tan, _within(-math.pi / 2, math.pi / 2)),
+    _call("tanh", torch.atanh, _within(-1, 1)),
+)
+"""The functions that a law may have outermost, from likely to unlikely."""
+
+
+def outers(t: Tensor, names: "frozenset[str] | None" = None) -> list[Outer]:
+    """Return the functions that may be around a target."""
+    found = []
+    for outer in OUTER:
+        if outer.fits(t):
+            tau = outer.forward(t)
+            if torch.isfinite(tau).all() and float(tau.std()) > 1e-12 * float(tau.abs().amax()):
+                found.append(outer)
+    return found

@@ -1,0 +1,170 @@
+"""Fit the constants of a formula to data, and name those that are exact."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from kanlens.constants import Constant, nearby
+from kanlens.trees import Number, Tree, complexity, numbers, tidy, values_and_jacobian, with_numbers
+from kanlens.trees import values as values_of
+
+STEPS = 30
+"""Levenberg-Marquardt steps that a formula gets; from a good start half a dozen do."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Hold inputs `(rows, in)`, targets `(rows,)` and, if they differ, the rows' weights `(rows,)` of mean 1."""
+
+    x: Tensor
+    y: Tensor
+    weight: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: Tensor) -> "Rows":
+        """Return some of the rows."""
+        return Rows(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+
+    def first(self, count: int) -> "Rows":
+        """Return the first rows, at most `count`."""
+        return self if len(self) <= count else self.take(torch.arange(count))
+
+    def mean(self, errors: Tensor) -> Tensor:
+        """Return the weighted mean of a value for each row."""
+        return errors.mean() if self.weight is None else (errors * self.weight).mean()
+
+
+def mean_square(tree: Tree, rows: Rows) -> float:
+    """Return a formula's mean square error, infinity where it is undefined at a row."""
+    error = float(rows.mean((values_of(tree, rows.x) - rows.y) ** 2))
+    return error if error == error else float("inf")
+
+
+def refit(tree: Tree, rows: Rows, steps: int = STEPS) -> tuple[Tree, float]:
+    """Return the formula with its free constants fitted by Levenberg-Marquardt, and its mean square error.
+
+    The damping follows Nielsen (1999): it falls with the ratio of won to promised decrease. Columns are scaled
+    to unit length, so that constants of all sizes are treated alike.
+    """
+    free = torch.tensor([n.value for n in numbers(tree) if n.exact is None], dtype=torch.float64)
+    scale = float(rows.mean(rows.y**2)) or 1.0
+    best, (value, jacobian) = tree, values_and_jacobian(tree, rows.x)
+    error = _mean_square(value, rows)
+    damping, growth = 1e-3, 2.0
+    for _ in range(steps if len(free) else 0):
+        if not error < float("inf") or error <= 1e-31 * scale or damping > 1e12:
+            break
+        move, promised = _step(jacobian, rows.y - value, rows.weight, damping)
+        trial = _with_free(best, free + move)
+        value_there, jacobian_there = values_and_jacobian(trial, rows.x)
+        there = _mean_square(value_there, rows)
+        if there < error:
+            small = error - there < 1e-9 * error and damping < 1e-6
+            ratio = (error - there) / max(promised, 1e-300)
+            damping, growth = damping * max(1e-2, 1 - (2 * min(ratio, 1.0) - 1) ** 3), 2.0
+            best, free, value, jacobian, error = trial, free + move, value_there, jacobian_there, there
+            if small:
+                break
+        else:
+            damping, growth = damping * growth, growth * 2
+    return best, error
+
+
+def _mean_square(value: Tensor, rows: Rows) -> float:
+    error = float(rows.mean((value - rows.y) ** 2))
+    return error if error == error else float("inf")
+
+
+def _step(jacobian: Tensor, residual: Tensor, weight: Tensor | None, damping: float) -> tuple[Tensor, float]:
+    """Return the damped Gauss-Newton step, and how much it promises to lower the mean square."""
+    if weight is not None:
+        jacobian, residual = jacobian * weight.sqrt()[:, None], residual * weight.sqrt()
+    jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
+    length = jacobian.norm(dim=0).clamp_min(1e-150)
+    unit = jacobian / length
+    eye = torch.eye(unit.shape[1], dtype=unit.dtype)
+    # QR of the damped system: normal equations would lose half the digits, and formulas want them all
+    tall = torch.cat([unit, damping**0.5 * eye])
+    right = torch.cat([residual, residual.new_zeros(unit.shape[1])])
+    orthogonal, upper = torch.linalg.qr(tall)
+    diagonal = upper.diagonal()
+    upper = upper + torch.diag_embed(torch.where(diagonal.abs() < 1e-14, 1e-14, 0.0))
+    move = torch.linalg.solve_triangular(upper, (orthogonal.mT @ right)[:, None], upper=True)[:, 0]
+    left = residual - unit @ move
+    return move / length, float((residual.square().mean() - left.square().mean()).clamp_min(0))
+
+
+def _with_free(tree: Tree, free: Tensor) -> Tree:
+    queue = iter(free.tolist())
+    return with_numbers(tree, [n if n.exact is not None else Number(next(queue)) for n in numbers(tree)])
+
+
+def deviations(tree: Tree, rows: Rows, floor: float) -> Tensor:
+    """Return the standard deviations of the free constants, given a noise of at least `floor` on the targets."""
+    value, jacobian = values_and_jacobian(tree, rows.x)
+    noise = max(float(rows.mean((value - rows.y) ** 2)) ** 0.5, floor)
+    jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
+    length = jacobian.norm(dim=0).clamp_min(1e-150)
+    inverse = torch.linalg.pinv(jacobian / length, rcond=1e-12)
+    found: Tensor = noise * inverse.norm(dim=1) / length
+    return found
+
+
+def name_constants(tree: Tree, rows: Rows, allowed: float = 1.02) -> Tree:
+    """Return the formula with its constants named, one at a time, wherever the evidence allows it.
+
+    A constant is replaced by an exact one (a fraction of 1, pi, e, a square root) that lies within a few standard
+    deviations and whose name is short against the precision of the constant; the others are fitted again, and the
+    change stays if the mean square error does not grow by more than round-off or what one parameter is worth.
+    """
+    floor = 1e-14 * float(rows.y.abs().amax())
+    tree, error = refit(tree, rows)
+    tried: set[int] = set()
+    while True:
+        places = [k for k, n in enumerate(numbers(tree)) if n.exact is None]
+        waiting = [(k, place) for k, place in enumerate(places) if place not in tried]
+        if not waiting:
+            return tidy(tree)
+        spread = deviations(tree, rows, floor)
+        found = numbers(tree)
+        # the one known best in proportion comes first: the others become more precise by it
+        k, place = min(waiting, key=lambda w: float(spread[w[0]]) / max(abs(found[w[1]].value), 1e-300))
+        tried.add(place)
+        limit = allowed * error * (1 + 4.0 / len(rows)) + (20 * floor) ** 2
+        for constant in _names(found[place].value, float(spread[k])):
+            changed = with_numbers(tree, [Number(constant.value, constant) if j == place else n for j, n in enumerate(found)])
+            changed, there = refit(changed, rows)
+            if there <= limit:
+                tree = changed
+                break
+
+
+def _names(value: float, deviation: float) -> list[Constant]:
+    """Return the exact constants that a fitted one may stand for, likeliest first, no more than three."""
+    return nearby(value, max(3 * deviation, 1e-12 * abs(value)))[:3]
+
+
+def free_constants(tree: Tree) -> int:
+    """Count the constants that are fitted."""
+    return sum(number.exact is None for number in numbers(tree))
+
+
+def merged(tree: Tree) -> Tree:
+    """Return the tree with the free constants of each product made one."""
+    from kanlens.trees import Product, children, multiply, rebuild
+
+    below = [merged(child) for child in children(tree)]
+    if not isinstance(tree, Product):
+        return rebuild(tree, below) if below else tree
+    flat = multiply(*below)
+    factors = flat.factors if isinstance(flat, Product) else (flat,)
+    free = [f for f in factors if isinstance(f, Number)]
+    if len(free) < 2 or all(n.exact is not None for n in free):
+        return flat
+    value = 1.0
+    for n in free:
+        value *= n.value
+    return multiply(Number(value), *(f for f in factors if not isinstance(f, Number)))

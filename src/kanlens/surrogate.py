@@ -1,0 +1,127 @@
+r"""A smooth stand-in for an unknown law: a Gaussian process, for its derivatives.
+
+On a thousand rows without noise it gives first derivatives to three or four digits, in a fraction of a second and
+without a choice of shape. Networks of splines were tried in its place: as precise where their shape fits the law,
+but finding that shape is what the derivatives are for.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FEW = 350
+"""Rows that the lengths are fitted on; the process itself takes up to three times as many."""
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Hold a smooth function through the data: its values and slopes at the rows, and how far it is off.
+
+    `slopes` are the derivatives by the features `(rows, d)`, `left_out` the errors of the target at rows left out one
+    by one, `rows` those of the problem that it was fitted on.
+    """
+
+    rows: Tensor
+    values: Tensor
+    slopes: Tensor
+    left_out: Tensor
+
+    @property
+    def error(self) -> float:
+        """Return the leave-one-out root mean square error of the target."""
+        error = float(self.left_out.square().mean().sqrt())
+        return error if math.isfinite(error) else math.inf
+
+
+def surrogate(z: Tensor, t: Tensor, seed: int = 0) -> Surrogate:
+    """Return the best of Gaussian processes over the features or their logarithms, for the target or its logarithm.
+
+    The one with the smallest leave-one-out error, in the target's own units, wins.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(t), generator=generator)[: 3 * FEW]
+    z, t = z[rows], t[rows]
+    found = []
+    for log_z in (False, True):
+        if log_z and not ((z > 0).all() and (z.amax(0) > 1.5 * z.amin(0)).any()):
+            continue
+        for log_t in (False, True):
+            if log_t and not ((t > 0).all() or (t < 0).all()):
+                continue
+            values, slopes, left_out = _process(z.log() if log_z else z, t.abs().log() if log_t else t)
+            if log_t:
+                values = values.exp() * t.sign()
+                slopes, left_out = slopes * values[:, None], left_out * t.abs()
+            if log_z:
+                slopes = slopes / z
+            found.append(Surrogate(rows, values, slopes, left_out))
+    return min(found, key=lambda s: s.error)
+
+
+def _process(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return values, slopes and leave-one-out errors of a Gaussian process with a linear trend.
+
+    C. Rasmussen and C. Williams, *Gaussian Processes for Machine Learning* (2006): likelihood (5.8), leave-one-out
+    residuals (5.12).
+    """
+    size = z.shape[1]
+    middle, width = z.mean(0), z.std(0).clamp_min(1e-300)
+    u = (z - middle) / width
+    trend = torch.cat([torch.ones_like(t)[:, None], u], 1)
+    scale = t.std().clamp_min(1e-300)
+    line = torch.linalg.lstsq(trend, (t / scale)[:, None]).solution[:, 0]
+    left = t / scale - trend @ line
+    spread = left.std()
+    if spread < 1e-10:  # a line it is
+        slopes = (line[1:] / width * scale).expand(len(t), size)
+        return t - left * scale, slopes, left * scale
+    y = left / spread
+    logs = _lengths(u[:FEW], y[:FEW])
+    kernel = _kernel(u, logs)
+    precise = torch.linalg.cholesky(kernel + _nugget(logs) * torch.eye(len(y), dtype=y.dtype))
+    inverse = torch.cholesky_inverse(precise)
+    weights = inverse @ y
+    pulled = kernel * weights  # (rows, rows)
+    slopes = (pulled @ u - pulled.sum(1, keepdim=True) * u) / (2 * logs[:size]).exp()
+    slopes = (slopes * spread + line[1:]) / width * scale
+    values = (kernel @ weights * spread + trend @ line) * scale
+    return values, slopes, weights / inverse.diagonal() * spread * scale
+
+
+def _kernel(u: Tensor, logs: Tensor) -> Tensor:
+    v = u / logs[: u.shape[1]].exp()
+    square = (v * v).sum(1)
+    distance = (square[:, None] + square - 2 * v @ v.T).clamp_min(0)
+    return logs[-2].exp() * torch.exp(-0.5 * distance)
+
+
+def _nugget(logs: Tensor) -> Tensor:
+    return logs[-1].exp() + 1e-11 * logs[-2].exp()
+
+
+def _lengths(u: Tensor, y: Tensor, steps: int = 30) -> Tensor:
+    """Return the logarithms of lengths, amplitude and noise of greatest likelihood."""
+    size = u.shape[1]
+    low = torch.tensor([-4.0] * size + [-5.0, math.log(1e-12)], dtype=u.dtype)
+    high = torch.tensor([6.0] * size + [15.0, 3.0], dtype=u.dtype)
+    logs = torch.tensor([0.7] * size + [0.5, math.log(1e-4)], dtype=u.dtype).requires_grad_()
+    solver = torch.optim.LBFGS([logs], max_iter=steps, line_search_fn="strong_wolfe", history_size=20)
+    eye = torch.eye(len(y), dtype=u.dtype)
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        inside = torch.maximum(torch.minimum(logs, high), low)
+        lower = torch.linalg.cholesky(_kernel(u, inside) + _nugget(inside) * eye)
+        alpha = torch.cholesky_solve(y[:, None], lower)[:, 0]
+        value = 0.5 * y @ alpha + lower.diagonal().log().sum() + 0.01 * logs.square().sum()
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        try:
+            solver.step(loss)
+        except torch.linalg.LinAlgError:
+            logs.data = torch.tensor([0.7] * size + [0.5, math.log(1e-2)], dtype=u.dtype)
+    return torch.maximum(torch.minimum(logs.detach(), high), low)

@@ -1,0 +1,247 @@
+"""Laws of one variable: a library function of it, scaled, inside another and times a power, or a few terms."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kanlens.candidates import absorb, starts
+from kanlens.functions import Function
+from kanlens.problems import IDENTITY, Outer, Problem, outers
+from kanlens.sparse import best_subsets, coefficients
+from kanlens.trees import Number, Tree, Variable, add, apply, multiply, raise_to, whole
+
+POINTS = 120
+"""Rows, spread over the variable, that the comparison of thousands of curves looks at."""
+
+EXPONENTS = tuple(Fraction(p, 2) for p in (-8, -6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 8))
+"""Powers that a term of a sum may be."""
+
+MULTIPLIERS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
+"""Powers of the variable that may stand before the function."""
+
+INNER = (Fraction(2), Fraction(-1), Fraction(1, 2), Fraction(-2))
+"""Powers of the variable that may stand inside the function."""
+
+POLISHED = 40
+"""Targets that each function is polished for: those that it fits best from the grid of starts."""
+
+STEPS = 12
+"""Gauss-Newton steps of that."""
+
+
+class Guess(NamedTuple):
+    """Hold a formula for the rows' own target, constants still to be fitted, and its estimated mean square error."""
+
+    tree: Tree
+    error: float
+
+
+class Curve(NamedTuple):
+    """Hold a variable and its target at some points, and how much the rows' own target moves with the latter."""
+
+    s: Tensor
+    t: Tensor
+    felt: Tensor
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Curve":
+        """Return points spread over the problem's only feature."""
+        order = problem.z[:, 0].argsort()
+        rows = order[torch.linspace(0, len(order) - 1, min(POINTS, len(order))).long()]
+        return cls(problem.z[rows, 0], problem.t[rows], problem.felt()[rows])
+
+    def allows(self, power: Fraction | int) -> bool:
+        """Tell whether the variable has this power at all points."""
+        power = Fraction(power)
+        if power.denominator > 1:
+            return bool((self.s > 0).all())
+        return power >= 0 or bool((self.s != 0).all())
+
+    def raised(self, power: Fraction | int) -> Tensor:
+        """Return the variable's power."""
+        power = Fraction(power)
+        return self.s ** (int(power) if power.denominator == 1 else float(power))
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Hold what a function could be fitted to: one row for each outer function and power before it."""
+
+    forms: tuple[tuple[int, Outer], ...]
+    tau: Tensor  # (forms, points)
+    weight: Tensor  # (forms, points)
+
+    @classmethod
+    def of(cls, curve: Curve) -> "Targets":
+        """Return all forms in which the target is finite."""
+        forms, tau, weight = [], [], []
+        for power in MULTIPLIERS:
+            if not curve.allows(power):
+                continue
+            before = curve.raised(power)
+            inner = curve.t / before
+            for outer in outers(inner):
+                forms.append((power, outer))
+                tau.append(outer.forward(inner))
+                weight.append(curve.felt * outer.weight(inner) * before.abs())
+        return cls(tuple(forms), torch.stack(tau), torch.stack(weight))
+
+
+def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 3) -> Iterator[list[Guess]]:
+    """Yield guesses for a problem of one feature, those of one kind together, each best first."""
+    curve = Curve.of(problem)
+    targets = Targets.of(curve)
+    yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
+    yield _best(_sums(problem, curve, functions, most))
+    inner: list[Guess] = []
+    for power in INNER:
+        if curve.allows(power):
+            inner += _scaled(problem, targets, curve.raised(power), raise_to(Variable(0), power), functions)
+    yield _best(inner)
+
+
+def _best(guesses: list[Guess]) -> list[Guess]:
+    return sorted(guesses, key=lambda guess: guess.error)
+
+
+def _scaled(
+    problem: Problem, targets: Targets, s: Tensor, variable: Tree, functions: Mapping[str, Function]
+) -> list[Guess]:
+    """Return `t = v^power outer(c f(a v + b) + d)` for each function and form, constants polished."""
+    low, high = float(s.amin()), float(s.amax())
+    centre, half = (low + high) / 2, max((high - low) / 2, 1e-300)
+    u = (s - centre) / half
+    found = []
+    for function in functions.values():
+        if function.name in ("0", "gaussian"):  # the gaussian is an exponential of a square
+            continue
+        for form, a, b, c, d, error in _fits(function, u, targets, centre / half):
+            power, outer = targets.forms[form]
+            affine = a / half, b - a * centre / half, c, d
+            before = raise_to(Variable(0), power)
+            for body in _bodies(function, affine, variable):
+                found.append(_guess(problem, before, outer, body, error))
+    return found
+
+
+def _bodies(function: Function, affine: tuple[float, float, float, float], variable: Tree) -> Iterator[Tree]:
+    """Yield `c f(a v + b) + d` without the letters that the function absorbs, then without a small `d`."""
+    a, b, c, d = absorb(function, affine)
+    inside = variable if a == 1 else multiply(whole(-1) if a == -1 else Number(a), variable)
+    scaled = multiply(Number(c), apply(function, add(inside, Number(b)) if b else inside))
+    yield add(scaled, Number(d))
+    if abs(d) < 1e-3 * abs(c):
+        yield scaled
+
+
+def _guess(problem: Problem, before: Tree, outer: Outer, body: Tree, error: float) -> Guess:
+    return Guess(problem.formula(multiply(before, outer.inverse(body))), error)
+
+
+def _fits(
+    function: Function, u: Tensor, targets: Targets, shift: float
+) -> list[tuple[int, float, float, float, float, float]]:
+    """Return `(form, a, b, c, d, error)` of a function on [-1, 1] for the forms that it fits best."""
+    grid = starts(function, u)
+    if function.absorbed:
+        # what a function absorbs, it absorbs on any scale but not the variable's own shift
+        grid = torch.cat([grid, torch.tensor([[1.0, shift], [-1.0, -shift]], dtype=u.dtype)])
+    f = function.torch(grid[:, :1] * u + grid[:, 1:])  # (grid, points)
+    f = torch.where(torch.isfinite(f).all(1, keepdim=True), f, 0.0)
+    w = targets.weight.square()
+    total, mean = w.sum(1, keepdim=True), (w * targets.tau).sum(1, keepdim=True) / w.sum(1, keepdim=True)
+    centred = targets.tau - mean
+    wf = w @ f.mT
+    ff = w @ f.square().mT - wf.square() / total
+    fy = (w * centred) @ f.mT
+    gain = torch.where(ff > 1e-12 * (w @ f.square().mT), fy.square() / ff, 0.0)
+    best, place = torch.nan_to_num(gain).max(1)
+    left = (w * centred.square()).sum(1) - best
+    forms = left.argsort()[:POLISHED]
+    a, b = grid[place[forms]].unbind(1)
+    a, b, c, d, error = _polish(function, a, b, u, targets.tau[forms], targets.weight[forms])
+    stacked = torch.stack([a, b, c, d, error], 1).tolist()
+    return [(form, *row) for form, row in zip(forms.tolist(), stacked, strict=True) if row[4] < float("inf")]
+
+
+def _solve(
+    function: Function, a: Tensor, b: Tensor, u: Tensor, tau: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the best `c, d` for each row's `a, b`, and the mean square error, infinity where undefined."""
+    f = function.torch(a[:, None] * u + b[:, None])
+    w = weight.square()
+    total = w.sum(1)
+    mean_f, mean_t = (w * f).sum(1) / total, (w * tau).sum(1) / total
+    f0, t0 = f - mean_f[:, None], tau - mean_t[:, None]
+    c = (w * f0 * t0).sum(1) / (w * f0.square()).sum(1)
+    error = (w * (t0 - c[:, None] * f0).square()).mean(1)
+    return c, mean_t - c * mean_f, torch.nan_to_num(error, nan=float("inf"))
+
+
+def _polish(
+    function: Function, a: Tensor, b: Tensor, u: Tensor, tau: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Improve `(a, b, c, d)` of many fits of one function at once by damped Gauss-Newton steps."""
+    held = [k for k, letter in enumerate("ab") if letter in function.absorbed]
+    if function.name == "x":
+        held = [0, 1]
+    c, d, error = _solve(function, a, b, u, tau, weight)
+    damping = torch.full_like(a, 1e-3)
+    for _ in range(STEPS if len(held) < 2 else 0):
+        argument = a[:, None] * u + b[:, None]
+        f, steep = function.torch(argument), c[:, None] * function.slope(argument)
+        columns = torch.stack([steep * u, steep, f, torch.ones_like(f)], 2) * weight[:, :, None]
+        columns[:, :, held] = 0
+        columns = torch.nan_to_num(columns, posinf=0.0, neginf=0.0)
+        residual = torch.nan_to_num((tau - c[:, None] * f - d[:, None]) * weight)
+        normal = columns.mT @ columns
+        diagonal = normal.diagonal(dim1=1, dim2=2)
+        ridge = damping[:, None] * diagonal + 1e-13 * diagonal.amax(1, keepdim=True) + 1e-300
+        move = torch.linalg.solve(normal + torch.diag_embed(ridge), columns.mT @ residual[..., None])[..., 0]
+        trial_a, trial_b = a + move[:, 0], b + move[:, 1]
+        trial_c, trial_d, reached = _solve(function, trial_a, trial_b, u, tau, weight)
+        better = reached < error
+        a, b = torch.where(better, trial_a, a), torch.where(better, trial_b, b)
+        c, d = torch.where(better, trial_c, c), torch.where(better, trial_d, d)
+        error = torch.where(better, reached, error)
+        damping = torch.where(better, damping / 8, damping * 10)
+    return a, b, c, d, error
+
+
+def _sums(problem: Problem, curve: Curve, functions: Mapping[str, Function], most: int) -> list[Guess]:
+    """Return sums of two and more terms: powers and, without a function around them, library functions."""
+    columns, trees = _terms(curve, functions)
+    powers = len([p for p in EXPONENTS if curve.allows(p)])
+    found = []
+    for outer in outers(curve.t):
+        tau, weight = outer.forward(curve.t), curve.felt * outer.weight(curve.t)
+        some = columns if outer is IDENTITY else columns[:, :powers]
+        for features, error in best_subsets(some, tau, weight, most):
+            if len(features) > 1:
+                *c, d = coefficients(columns[:, list(features)], tau, weight)
+                terms = [multiply(Number(ck), trees[k]) for ck, k in zip(c, features, strict=True)]
+                found.append(_guess(problem, raise_to(Variable(0), 0), outer, add(*terms, Number(d)), error))
+    return found
+
+
+def _terms(curve: Curve, functions: Mapping[str, Function]) -> tuple[Tensor, list[Tree]]:
+    """Return powers and functions of the variable at several scales, `(points, terms)`, and their trees."""
+    allowed = [p for p in EXPONENTS if curve.allows(p)]
+    columns = [curve.raised(p) for p in allowed]
+    trees: list[Tree] = [raise_to(Variable(0), p) for p in allowed]
+    size = float(curve.s.abs().amax()) or 1.0
+    scales = sorted({1.0, *(torch.logspace(-0.5, 1.3, 19) / size).tolist()})
+    for function in functions.values():
+        if "a" in function.absorbed and function.name not in ("log", "abs"):
+            continue
+        for scale in scales if "a" not in function.absorbed else [1.0]:
+            for sign in (1.0, -1.0) if function.name == "exp" else (1.0,):
+                values = function.torch(sign * scale * curve.s)
+                if torch.isfinite(values).all():
+                    columns.append(values)
+                    trees.append(apply(function, multiply(Number(sign * scale), Variable(0))))
+    return torch.stack(columns, 1), trees
