@@ -10,9 +10,9 @@ from kan import symbolic
 from kan.edges import edge
 from kan.formulas import Scale, ex_round, symbolic_formula
 from kan.held import Held
+from kanlens.discovery import symbolise
 from kanlens.functions import Function
 from kanlens.growth import loosen, perturb
-from kanlens.discovery import symbolise
 from kanlens.surgery import cut
 from kanlens.symbolic import fix, snap
 

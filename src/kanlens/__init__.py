@@ -13,6 +13,7 @@ from kanlens.checkpoints import Checkpoint
 from kanlens.compiler import compile_formula
 from kanlens.convergence import Convergence, Limit, converge
 from kanlens.convolution import KANConv1d, KANConv2d
+from kanlens.discovery import Discovery, discover, symbolise
 from kanlens.errors import FileError, InputError, KanlensError, MissingPackageError, UnknownNameError
 from kanlens.expansions import Chebyshev, Fourier, Gaussian, Wavelet
 from kanlens.expressions import parse
@@ -25,7 +26,6 @@ from kanlens.persistence import header, load, save
 from kanlens.pruning import prune, prune_inputs
 from kanlens.regrid import regrid
 from kanlens.scores import scores
-from kanlens.discovery import Discovery, discover, symbolise
 from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Stop
 from kanlens.sparsity import Sparsity
 from kanlens.surgery import cut, keep, refine

@@ -124,8 +124,7 @@ def match(function: Function, curve: Curve) -> Candidate:
     centre, half = (low + high) / 2, ((high - low) / 2).clamp_min(1e-300)
     u = (curve.x - centre) / half
     few = _spread(u, POINTS)
-    starts = starts(function, u)
-    fitted, r2 = _solve(function, starts, u[few], curve.y[few], curve.weight[few])
+    fitted, r2 = _solve(function, starts(function, u), u[few], curve.y[few], curve.weight[few])
     best = r2.argsort(descending=True)[:4]
     if not math.isfinite(float(r2[best[0]])):
         return Candidate(function, (1.0, 0.0, 0.0, float(curve.y.mean())), -math.inf)

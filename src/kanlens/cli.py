@@ -12,9 +12,9 @@ from torch import Tensor
 
 from kanlens import commands
 from kanlens.console import say, tell
+from kanlens.discovery import Discovery, discover
 from kanlens.errors import InputError, KanlensError
 from kanlens.persistence import save
-from kanlens.discovery import Discovery, discover
 from kanlens.symbolic import formula
 from kanlens.tables import Table, read_table, symbol_name
 from kanlens.version import __version__

@@ -57,8 +57,8 @@ def few_terms(problem: Problem, most: int = 4) -> Iterator[list[Guess]]:
         for features, error in best_subsets(columns, tau, weight, most):
             *c, d = coefficients(columns[:, list(features)], tau, weight)
             terms = [multiply(Number(ck), trees[k]) for ck, k in zip(c, features, strict=True)]
-            for body in (add(*terms, Number(d)), add(*terms)):
-                found.append(Guess(problem.formula(outer.inverse(body)), error))
+            bodies = (add(*terms, Number(d)), add(*terms))
+            found += [Guess(problem.formula(outer.inverse(body)), error) for body in bodies]
     yield sorted(found, key=lambda guess: guess.error)
 
 
@@ -79,7 +79,13 @@ def _dictionary(z: Tensor) -> tuple[Tensor, list[Tree]]:
 def _exponents(z: Tensor) -> list[tuple[Fraction, ...]]:
     """Return the exponents of monomials in as wide a range as their number allows, constants left out."""
     size = z.shape[1]
-    ladders = ("0 1 -1 2 -2 3 -3 4 -4 1/2 -1/2 3/2 -3/2", "0 1 -1 2 -2 1/2 -1/2 3 -3", "0 1 -1 2 -2", "0 1 -1 2", "0 1 2")
+    ladders = (
+        "0 1 -1 2 -2 3 -3 4 -4 1/2 -1/2 3/2 -3/2",
+        "0 1 -1 2 -2 1/2 -1/2 3 -3",
+        "0 1 -1 2 -2",
+        "0 1 -1 2",
+        "0 1 2",
+    )
     for ladder, mixed in itertools.product(ladders, (size, 3, 2)):
         steps = [Fraction(p) for p in ladder.split()]
         count = sum(math.comb(size, k) * (len(steps) - 1) ** k for k in range(1, min(mixed, size) + 1))
@@ -135,7 +141,9 @@ def _arguments(size: int) -> Iterator[list[Tree]]:
         x, y = plain
         product, ratio = multiply(x, y), multiply(x, raise_to(y, -1))
         total, difference = add(x, y), add(x, multiply(Number(-1.0), y))
-        yield from itertools.islice(map(list, itertools.combinations([x, y, product, ratio, total, difference], 2)), 1, None)
+        yield from itertools.islice(
+            map(list, itertools.combinations([x, y, product, ratio, total, difference], 2)), 1, None
+        )
 
 
 class _Splines:
@@ -165,9 +173,12 @@ class _Splines:
         left, right = weighted[self.train], (tau * weight)[self.train]
         scale = left.norm(dim=0).clamp_min(1e-300)
         ridge = 1e-10 * torch.eye(left.shape[1], dtype=left.dtype)
-        solved = torch.linalg.lstsq(
-            torch.cat([left / scale, ridge]), torch.cat([right, right.new_zeros(len(ridge))])[:, None]
-        ).solution[:, 0] / scale
+        solved = (
+            torch.linalg.lstsq(
+                torch.cat([left / scale, ridge]), torch.cat([right, right.new_zeros(len(ridge))])[:, None]
+            ).solution[:, 0]
+            / scale
+        )
         held = ~self.train
         error = float((weighted[held] @ solved - (tau * weight)[held]).square().mean())
         return error, [self.columns[:, part] @ solved[part] for part in self.slices]
@@ -208,13 +219,13 @@ def _without_constants(tree: Tree) -> tuple[Tree, ...]:
     return tuple(term for term in terms if not isinstance(term, Number))
 
 
-def implicit(problem: Problem, noise: float) -> Iterator[list[Guess]]:
+def implicit(problem: Problem) -> Iterator[list[Guess]]:
     """Yield `t = (P / Q)^p`, P and Q polynomials, where the data satisfy `P(z) - t^(1/p) Q(z) = 0` to round-off.
 
     A relation is the null vector of the matrix of all monomials. Degrees grow until there is one; a variable may
     enter by its sine, cosine, exponential or logarithm.
     """
-    if problem.size > 4 or noise > 1e-6 * float(problem.rows.y.std()):
+    if problem.size > 4:
         return
     rows = torch.arange(min(POINTS, len(problem.t)))
     z, t = problem.z[rows], problem.t[rows]

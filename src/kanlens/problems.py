@@ -142,7 +142,7 @@ def _within(low: float, high: float) -> Callable[[Tensor], bool]:
     return lambda t: bool((t > low).all() and (t < high).all())
 
 
-IDENTITY = Outer("t", lambda t: t, lambda tree: tree, lambda t: True)
+IDENTITY = Outer("t", lambda t: t, lambda tree: tree, lambda _: True)
 
 _POWERS = [_power(Fraction(p)) for p in ("-1", "2", "1/2", "-2", "-1/2")]
 _LOG = _call("exp", torch.log, _positive)
@@ -161,7 +161,7 @@ OUTER: tuple[Outer, ...] = (
 """The functions that a law may have outermost, from likely to unlikely."""
 
 
-def outers(t: Tensor, names: "frozenset[str] | None" = None) -> list[Outer]:
+def outers(t: Tensor) -> list[Outer]:
     """Return the functions that may be around a target."""
     found = []
     for outer in OUTER:

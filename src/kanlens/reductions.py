@@ -5,6 +5,7 @@ the smaller problem has the data's own precision.
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -69,7 +70,10 @@ def _echelons(null: Tensor, size: int) -> Iterator[tuple[tuple[Fraction, ...], .
 def _unscaled(problem: Problem, vectors: tuple[tuple[Fraction, ...], ...]) -> Problem | None:
     """Return the problem in the products that the scalings leave alone."""
     size = problem.size
-    taken = [next(k for k in range(size) if row[k] == 1 and all(o[k] == 0 for o in vectors if o is not row)) for row in vectors]
+    taken = [
+        next(k for k in range(size) if row[k] == 1 and all(o[k] == 0 for o in vectors if o is not row))
+        for row in vectors
+    ]
     features = []
     for k in range(size):
         if k not in taken:
@@ -102,10 +106,10 @@ def pairs(problem: Problem, smooth: Surrogate) -> Iterator[tuple[float, Problem]
         ratio = smooth.slopes[:, i] / smooth.slopes[:, j]
         weight = torch.minimum(strong[:, i], strong[:, j])
         weight = (weight / weight.quantile(0.9).clamp_min(1e-300)).clamp_max(1.0)
-        sign = torch.where(weight > 0.1, ratio.sign(), 0.0).sum()
-        if sign.abs() < 0.98 * (weight > 0.1).sum():
+        votes = float(torch.where(weight > 0.1, ratio.sign(), 0.0).sum())
+        if abs(votes) < 0.98 * int((weight > 0.1).sum()):
             continue
-        sign = 1.0 if sign > 0 else -1.0
+        sign = math.copysign(1.0, votes)
         for exponents, scale, misfit in _power_ratio(z, ratio.abs(), weight, positive):
             joined = _joined(i, j, exponents, sign * scale)
             if joined is not None:
@@ -134,8 +138,12 @@ def _power_ratio(
         for k in range(z.shape[1]):
             if used[k]:
                 slope = next(slopes)
-                exponents[k] = Fraction(round(2 * slope), 2) if abs(slope - round(slope)) > 0.2 else Fraction(round(slope))
-        rounded = columns[:, :-1] @ torch.tensor([float(exponents[k]) for k in range(z.shape[1]) if used[k]], dtype=z.dtype)
+                exponents[k] = (
+                    Fraction(round(2 * slope), 2) if abs(slope - round(slope)) > 0.2 else Fraction(round(slope))
+                )
+        rounded = columns[:, :-1] @ torch.tensor(
+            [float(exponents[k]) for k in range(z.shape[1]) if used[k]], dtype=z.dtype
+        )
         constant = ((target - rounded) * w.square()).sum() / w.square().sum()
         off = (((target - rounded - constant).abs().clamp_max(1.0) * w).square().sum() / w.square().sum()).sqrt()
         yield exponents, float(constant.exp()), float(off)
@@ -152,9 +160,20 @@ def _joined(i: int, j: int, exponents: list[Fraction], scale: float) -> Tree | N
         if any(others):
             return None
         power = Fraction(round(scale * 6), 6) if abs(round(scale * 6) / 6 - scale) < 0.05 else None
-        return None if not power or scale == 0 else monomial([power if k == i else 1 if k == j else 0 for k in range(size)])
+        return (
+            None
+            if not power or scale == 0
+            else monomial([power if k == i else 1 if k == j else 0 for k in range(size)])
+        )
     factor = scale * float(q + 1) / float(p + 1)
-    near = next((Fraction(round(factor * b), b) for b in (1, 2, 3, 4) if abs(round(factor * b) / b - factor) < 0.02 * abs(factor)), None)
+    near = next(
+        (
+            Fraction(round(factor * b), b)
+            for b in (1, 2, 3, 4)
+            if abs(round(factor * b) / b - factor) < 0.02 * abs(factor)
+        ),
+        None,
+    )
     if near is None or near == 0:
         return None
     left = [max(o, Fraction(0)) for o in others]

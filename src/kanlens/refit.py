@@ -1,12 +1,12 @@
 """Fit the constants of a formula to data, and name those that are exact."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from kanlens.constants import Constant, nearby
-from kanlens.trees import Number, Tree, complexity, numbers, tidy, values_and_jacobian, with_numbers
+from kanlens.trees import Number, Tree, numbers, tidy, values_and_jacobian, with_numbers
 from kanlens.trees import values as values_of
 
 STEPS = 30
@@ -135,7 +135,9 @@ def name_constants(tree: Tree, rows: Rows, allowed: float = 1.02) -> Tree:
         tried.add(place)
         limit = allowed * error * (1 + 4.0 / len(rows)) + (20 * floor) ** 2
         for constant in _names(found[place].value, float(spread[k])):
-            changed = with_numbers(tree, [Number(constant.value, constant) if j == place else n for j, n in enumerate(found)])
+            changed = with_numbers(
+                tree, [Number(constant.value, constant) if j == place else n for j, n in enumerate(found)]
+            )
             changed, there = refit(changed, rows)
             if there <= limit:
                 tree = changed

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -146,11 +146,11 @@ class _Best:
     error: float
 
 
-class _OutOfTime(Exception):
+class _TimeIsUpError(Exception):
     """Ends a search at its limit."""
 
 
-class _Found(Exception):
+class _FoundError(Exception):
     """Ends a search that has the law."""
 
 
@@ -183,9 +183,9 @@ class _Hunt:
             if self.variance > 1e-24 * float(self.rows.mean(self.rows.y**2)):
                 self._push(0, self._solve(Problem.of(self.rows), math.inf))
                 self._drain()
-        except _Found:
+        except _FoundError:
             exact, stop = True, "A formula leaves no more than round-off."
-        except _OutOfTime:
+        except _TimeIsUpError:
             stop = f"The time limit of {self.settings.seconds:g} s was reached."
         except KeyboardInterrupt:
             stop = "It was interrupted."
@@ -201,7 +201,7 @@ class _Hunt:
 
     def _check_time(self) -> None:
         if time.monotonic() - self.begin > self.settings.seconds:
-            raise _OutOfTime
+            raise _TimeIsUpError
 
     def _solve(self, problem: Problem, above: float) -> Iterator[None]:
         """Try what is quick on a problem, then its reductions; what is slow waits."""
@@ -231,7 +231,7 @@ class _Hunt:
 
     def _slow(self, problem: Problem) -> Iterator[None]:
         yield from self._try(additive(problem, self.functions, self.noise))
-        yield from self._try(implicit(problem, self.noise))
+        yield from self._try(implicit(problem))
 
     def _try(self, kinds: Iterator[list[Guess]]) -> Iterator[None]:
         for guesses in kinds:
@@ -252,15 +252,14 @@ class _Hunt:
             tree = merged(guess.tree)
             if complexity(tree) <= self.settings.complexity:
                 fitted.append(refit(tree, self.few, 12)[::-1])
-        fitted.sort(key=lambda pair: (self._bits(pair[1], pair[0])))
+        fitted.sort(key=lambda pair: self._bits(pair[1], pair[0]))
         grown = False
         for _, tree in fitted[:FINALISTS]:
-            tree, error = refit(tree, self.rows)
-            grown |= self._keep(tree, error)
+            grown |= self._keep(*refit(tree, self.rows))
         if grown and self.watch is not None:
             self.watch(self._front(False, ""))
         if any(best.error <= EXACT**2 * self.variance for best in self.best.values()):
-            raise _Found
+            raise _FoundError
 
     def _keep(self, tree: Tree, error: float) -> bool:
         size = complexity(tree)

@@ -184,8 +184,10 @@ def with_numbers(tree: Tree, values: "Iterable[Number]") -> Tree:
                 return Sum(below)
             case Product():
                 return Product(below)
-            case Power() | Call():
-                return replace(node, **{"base" if isinstance(node, Power) else "argument": below[0]})
+            case Power():
+                return replace(node, base=below[0])
+            case Call():
+                return replace(node, argument=below[0])
         return node
 
     return visit(tree)
@@ -247,8 +249,8 @@ def _evaluate(tree: Tree, x: Tensor) -> "tuple[Tensor, list]":  # type: ignore[t
     match tree:
         case Variable(index):
             return x[:, index], []
-        case Number(value):
-            return x.new_full((len(x),), value), []
+        case Number(number):
+            return x.new_full((len(x),), number), []
     below = [_evaluate(child, x) for child in children(tree)]
     first = below[0][0]
     match tree:
@@ -285,11 +287,11 @@ def _pull(tree: Tree, adjoint: Tensor, below: "list", x: Tensor, columns: list[T
                     rest = [value for j, (value, _) in enumerate(below) if j != k]
                     _pull(child, math.prod(rest, start=adjoint), below[k][1], x, columns)
         case Power(base, exponent) if _has_free(base):
-            value, inner = below[0]
-            _pull(base, adjoint * float(exponent) * _power(value, exponent - 1), inner, x, columns)
+            at, inner = below[0]
+            _pull(base, adjoint * float(exponent) * _power(at, exponent - 1), inner, x, columns)
         case Call(function, argument) if _has_free(argument):
-            value, inner = below[0]
-            _pull(argument, adjoint * function.slope(value), inner, x, columns)
+            at, inner = below[0]
+            _pull(argument, adjoint * function.slope(at), inner, x, columns)
 
 
 def _has_free(tree: Tree) -> bool:

@@ -123,14 +123,14 @@ def _scaled(
             power, outer = targets.forms[form]
             affine = a / half, b - a * centre / half, c, d
             before = raise_to(Variable(0), power)
-            for body in _bodies(function, affine, variable):
-                found.append(_guess(problem, before, outer, body, error))
+            bodies = _bodies(function, affine, variable)
+            found += [_guess(problem, before, outer, body, error) for body in bodies]
     return found
 
 
 def _bodies(function: Function, affine: tuple[float, float, float, float], variable: Tree) -> Iterator[Tree]:
     """Yield `c f(a v + b) + d` without the letters that the function absorbs, then without a small `d`."""
-    a, b, c, d = absorb(function, affine)
+    a, b, c, d = absorb(function, affine) if {"a", "b"} & set(function.absorbed) else affine
     inside = variable if a == 1 else multiply(whole(-1) if a == -1 else Number(a), variable)
     scaled = multiply(Number(c), apply(function, add(inside, Number(b)) if b else inside))
     yield add(scaled, Number(d))
