@@ -119,7 +119,7 @@ def test_a_sine_is_no_zero() -> None:
     model = KAN(width=[1, 1])
     model.fit(data, steps=20)
     model.auto_symbolic(verbose=0)
-    assert model.symbolic_fun[0].funs_name == [["sin"]]
+    assert model.symbolic_fun[0].funs_name in ([["sin"]], [["cos"]])  # one with a phase is the other
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -158,4 +158,23 @@ def formula(model: KAN, *, names: Sequence[str] | None = None, output: int = 0) 
             a, b, c, d = (recognise(value, tolerance) for value in affine)
             subnodes[out] += c * function.symbolic(a * nodes[in_] + b) + d
         nodes = [sympy.Mul(*(subnodes[k] for k in group)) for group in width.groups()]
-    return simplest(nodes[output])
+    ranges = model.spec.basis.inner(model.layers[0].grid.detach().double()).abs().amax(1).tolist()
+    sizes = {sympy.Symbol(name): size for name, size in zip(names, ranges, strict=True)}
+    return _without_round_off(simplest(nodes[output]), sizes, tolerance)
+
+
+def _without_round_off(expression: "Expr", sizes: "Mapping[Expr, float]", tolerance: float) -> "Expr":
+    """Return a sum without the terms that are round-off of the others on the inputs' range, if there are such.
+
+    Squares of sums that cancel, as in `(x + y)^2 - (x - y)^2`, leave them where a constant is not exact.
+    """
+    import sympy
+
+    if not (expression.is_Add and expression.atoms(sympy.Float) and expression.is_polynomial(*sizes)):
+        return expression
+    terms = sympy.expand(expression).as_ordered_terms()
+    weights = [abs(float(term.subs(sizes))) for term in terms]
+    kept = [term for term, weight in zip(terms, weights, strict=True) if weight > tolerance * max(weights)]
+    if len(kept) == len(terms):
+        return expression
+    return sympy.Add(*(recognise(float(c), tolerance) * rest for c, rest in (t.as_coeff_Mul() for t in kept)))
