@@ -23,6 +23,8 @@ FLOORS = (
     "growth arrangement univariate reductions",
     "training multivariate",
     "convergence pruning snapping compiler",
+    "lettering portraits",
+    "layout mathml effects",
     "rounding",
     "symbolic",
     "discovery search pde plotting persistence networks",

@@ -36,9 +36,12 @@ from kanlens.version import __version__
 if TYPE_CHECKING:
     from kanlens.export import export_onnx, export_program, source
     from kanlens.plotting import plot
+    from kanlens.report import Page, report
 
 _LAZY = {
     "plot": "kanlens.plotting",  # matplotlib takes a second to import, and training never needs it
+    "Page": "kanlens.report",
+    "report": "kanlens.report",
     "source": "kanlens.export",  # sympy's printers
     "export_onnx": "kanlens.export",
     "export_program": "kanlens.export",
@@ -71,6 +74,7 @@ __all__ = [
     "Limit",
     "LinearSpline",
     "MissingPackageError",
+    "Page",
     "Sparsity",
     "Spec",
     "Stop",
@@ -103,6 +107,7 @@ __all__ = [
     "prune_inputs",
     "refine",
     "regrid",
+    "report",
     "save",
     "scores",
     "snap",

@@ -39,7 +39,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # `run` gives the exit code
 )
 app.register_install_completion_command(add_to_startup=False)
-for command in (commands.predict, commands.formula, commands.export, commands.info, commands.plot):
+for command in (commands.predict, commands.formula, commands.export, commands.info, commands.plot, commands.report):
     app.command(command)
 
 

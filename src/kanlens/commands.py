@@ -1,4 +1,4 @@
-"""The commands that work on a file of `kanlens fit`: predict, formula, export, info and plot."""
+"""The commands that work on a file of `kanlens fit`: predict, formula, export, info, plot and report."""
 
 import io
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from cyclopts import Parameter
-from torch import Tensor
 
 from kanlens.console import deliver, say, say_json, tell
 from kanlens.errors import InputError
 from kanlens.export import export_onnx, export_program, source
 from kanlens.languages import column
 from kanlens.law import Law
-from kanlens.tables import read_table, write_table
+from kanlens.portraits import anywhere
+from kanlens.tables import column_names, read_table, symbol_name, write_table
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -163,7 +163,7 @@ def plot(law: Path, table: Path | None = None, /, *, out: Path) -> None:
     from kanlens import plotting
 
     found = Law.read(law)
-    x = _spread(found) if table is None else found.points(read_table(table, only=found.columns))
+    x = anywhere(found.model) if table is None else found.points(read_table(table, only=found.columns))
     figure = plotting.plot(found.model, x.to(found.model.dtype), names=found.inputs, outputs=found.outputs)
     picture = io.BytesIO()
     try:
@@ -174,12 +174,33 @@ def plot(law: Path, table: Path | None = None, /, *, out: Path) -> None:
     tell(f"written: {out}")
 
 
-def _spread(law: Law) -> Tensor:
-    """Return points spread evenly at random over the range of the first layer's grids."""
-    first = law.model.layers[0]
-    inner = first.basis.inner(first.grid.double())
-    share = torch.rand(500, len(inner), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return inner[:, 0] + (inner[:, -1] - inner[:, 0]) * share
+def report(law: Path, table: Path, /, *, out: Path, target: str | None = None) -> None:
+    """Write a page about a law on data: diagram, curves, formula, errors and effects in one file of HTML.
+
+    Example: kanlens report results/model.safetensors planets.csv --out report.html
+
+    Parameters
+    ----------
+    law
+        A file of kanlens: model.safetensors, its folder, or formula.txt.
+    table
+        A CSV or Parquet file with the law's input columns.
+    out
+        The HTML file to write.
+    target
+        The column that the law is to explain, by default the one of its output's name; without one the page
+        shows no errors.
+    """
+    from kanlens.report import report as page
+
+    found, present = Law.read(law), column_names(table)
+    targets = [target] if target else [name for name in present if symbol_name(name) in found.outputs]
+    if len(targets) != len(found.outputs):
+        targets = []
+    rows = read_table(table, only=[*found.columns, *targets])
+    y = torch.stack([rows.column(name) for name in targets], 1) if targets else None
+    page(found.model, found.points(rows), y, names=found.inputs, outputs=found.outputs, path=out)
+    tell(f"written: {out}")
 
 
 def _described(name: str, expression: "Expr") -> dict[str, Any]:

@@ -88,6 +88,17 @@ class Width:
             result.append(range(start, start + arity))
         return result
 
+    def some(self, nodes: Sequence[int]) -> "Width":
+        """Return the width of some of the nodes.
+
+        Examples
+        --------
+        >>> Width(2, (2, 3)).some([0, 3])
+        Width(sums=1, products=(3,))
+        """
+        sums = sum(node < self.sums for node in nodes)
+        return Width(sums, tuple(self.products[node - self.sums] for node in nodes if node >= self.sums))
+
 
 @dataclass(frozen=True)
 class Spec:

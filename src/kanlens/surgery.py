@@ -12,7 +12,7 @@ from kanlens.data import Array, table
 from kanlens.errors import InputError
 from kanlens.functions import LIBRARY
 from kanlens.layer import KANLayer
-from kanlens.network import KAN, Edge, SymbolicEdges, Width
+from kanlens.network import KAN, Edge, SymbolicEdges
 from kanlens.regrid import regrid
 
 
@@ -91,7 +91,7 @@ def keep(model: KAN, nodes: Sequence[Sequence[int]], *, inputs: Sequence[int] | 
 
 def _subnetwork(model: KAN, kept: Sequence[Sequence[int]]) -> KAN:
     """Return the network of the kept nodes of every layer, inputs and outputs included."""
-    widths = [_narrow(width, nodes) for width, nodes in zip(model.spec.widths, kept, strict=True)]
+    widths = [width.some(nodes) for width, nodes in zip(model.spec.widths, kept, strict=True)]
     layers, symbols = [], []
     for (layer, old, width), before, after in zip(model.parts(), kept, kept[1:], strict=False):
         groups = width.groups()
@@ -99,11 +99,6 @@ def _subnetwork(model: KAN, kept: Sequence[Sequence[int]]) -> KAN:
         layers.append(_sublayer(layer, subnodes, before))
         symbols.append(_subsymbols(old, subnodes, before))
     return KAN.assemble(replace(model.spec, widths=tuple(widths)), layers, symbols)
-
-
-def _narrow(width: Width, nodes: Sequence[int]) -> Width:
-    sums = [node for node in nodes if node < width.sums]
-    return Width(len(sums), tuple(width.products[node - width.sums] for node in nodes if node >= width.sums))
 
 
 @torch.no_grad()

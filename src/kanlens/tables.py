@@ -91,6 +91,24 @@ def read_table(path: Path, leave_out: Collection[str] = (), only: Collection[str
     return Table(tuple(numeric), stacked, tuple(name for name in chosen if name not in numeric))
 
 
+def column_names(path: Path) -> list[str]:
+    """Return the names of the columns of a CSV or Parquet file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it cannot be read as its kind.
+    """
+    if path.suffix.lower() == ".parquet":
+        _check_file(path, "Parquet")
+        parquet, arrow = _pyarrow()
+        try:
+            return list(parquet.read_schema(path).names)
+        except arrow.ArrowInvalid as error:
+            raise InputError(f"expected a Parquet file, got {path.name}: {error}.") from error
+    return [name.strip() for _, names in _rows(_text(path))[:1] for name in names]
+
+
 def write_table(path: Path | None, columns: Mapping[str, Tensor]) -> str:
     """Write columns `(rows,)` to a Parquet file if its name ends in `.parquet`, else to a CSV file.
 
