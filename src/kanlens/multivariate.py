@@ -10,11 +10,10 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import LIBRARY, Function
-from kanlens.problems import Outer, Problem, outers
-from kanlens.refit import Rows, refit
+from kanlens.problems import EXPONENTIAL, Outer, Problem, outers
 from kanlens.sparse import best_subsets, coefficients
-from kanlens.trees import Call, Number, Tree, Variable, add, monomial, multiply, raise_to, values
-from kanlens.univariate import Guess, univariate
+from kanlens.trees import Call, Number, Tree, Variable, add, monomial, multiply, raise_to, substitute, values
+from kanlens.univariate import Guess, curve_names
 
 POINTS = 400
 """Rows that comparisons of many features look at."""
@@ -77,30 +76,28 @@ def _dictionary(z: Tensor) -> tuple[Tensor, list[Tree]]:
 
 
 def _exponents(z: Tensor) -> list[tuple[Fraction, ...]]:
-    """Return the exponents of monomials in as wide a range as their number allows, constants left out."""
+    """Return the exponents of monomials, as high in sum as their number allows, constants left out."""
     size = z.shape[1]
-    ladders = (
-        "0 1 -1 2 -2 3 -3 4 -4 1/2 -1/2 3/2 -3/2",
-        "0 1 -1 2 -2 1/2 -1/2 3 -3",
-        "0 1 -1 2 -2",
-        "0 1 -1 2",
-        "0 1 2",
-    )
-    for ladder, mixed in itertools.product(ladders, (size, 3, 2)):
-        steps = [Fraction(p) for p in ladder.split()]
-        count = sum(math.comb(size, k) * (len(steps) - 1) ** k for k in range(1, min(mixed, size) + 1))
-        if count <= MOST_FEATURES // 2:
+    rows: list[tuple[Fraction, ...]] = []
+    for total in range(1, 9):
+        shell = [tuple(map(Fraction, row)) for row in _of_sum(size, total)]
+        if len(rows) + len(shell) > MOST_FEATURES // 2:
             break
-    rows = []
-    for places in itertools.chain.from_iterable(
-        itertools.combinations(range(size), k) for k in range(1, min(mixed, size) + 1)
-    ):
-        for chosen in itertools.product(steps[1:], repeat=len(places)):
-            row = [Fraction(0)] * size
-            for place, p in zip(places, chosen, strict=True):
-                row[place] = p
-            rows.append(tuple(row))
+        rows += shell
+    if size <= 3:
+        halves = [Fraction(p, 2) for p in range(-3, 4)]
+        rows += [row for row in itertools.product(halves, repeat=size) if any(p.denominator == 2 for p in row)]
     return rows
+
+
+def _of_sum(size: int, total: int) -> Iterator[tuple[int, ...]]:
+    """Yield all vectors of whole numbers whose absolute values have this sum."""
+    if size == 1:
+        yield from {(total,), (-total,)}
+        return
+    for first in range(-total, total + 1):
+        for rest in _of_sum(size - 1, total - abs(first)):
+            yield (first, *rest)
 
 
 def additive(problem: Problem, functions: Mapping[str, Function], noise: float) -> Iterator[list[Guess]]:
@@ -125,11 +122,18 @@ def additive(problem: Problem, functions: Mapping[str, Function], noise: float) 
                 fits.append((error, outer, trees, parts))
     for error, outer, trees, parts in sorted(fits, key=lambda fit: fit[0])[:6]:
         v = torch.stack([values(tree, z) for tree in trees], 1)
-        names = [_names(v[:, k], part, functions) for k, part in enumerate(parts)]
+        factors = outer.name == EXPONENTIAL  # a sum of logarithms is a product of functions
+        curves = [part.exp() if factors else part for part in parts]
+        names = [curve_names(v[:, k], curve, functions) for k, curve in enumerate(curves)]
         found = []
         for choice in itertools.islice(_simplest_first(names), 12):
-            body = add(*(_placed(tree, argument) for tree, argument in zip(choice, trees, strict=True)))
-            found.append(Guess(problem.formula(outer.inverse(add(*_without_constants(body), Number(0.0)))), error))
+            placed = [substitute(tree, [argument]) for tree, argument in zip(choice, trees, strict=True)]
+            if factors:
+                product = math.prod(values(tree, v[:, [k]]) for k, tree in enumerate(choice))
+                body = multiply(Number(float((t / product).median())), *placed)
+            else:
+                body = outer.inverse(add(*_without_constants(add(*placed)), Number(0.0)))
+            found.append(Guess(problem.formula(body), error))
         yield found
 
 
@@ -184,31 +188,11 @@ class _Splines:
         return error, [self.columns[:, part] @ solved[part] for part in self.slices]
 
 
-def _names(s: Tensor, part: Tensor, functions: Mapping[str, Function]) -> list[Tree]:
-    """Return the likeliest formulas of a curve known up to the error of splines, in Variable(0)."""
-    rows = Rows(s[:, None], part)
-    curve = Problem.of(rows)
-    fitted: list[tuple[float, Tree]] = []
-    for guesses in itertools.islice(univariate(curve, functions, most=2), 2):
-        for guess in guesses[:8]:
-            tree, error = refit(guess.tree, rows.first(200), 8)
-            fitted.append((error, tree))
-    # a floor of the errors, below which the splines know no better
-    floor = 1e-9 * float(part.var()) + 1e-300
-    return [tree for _, tree in sorted(fitted, key=lambda f: math.log(f[0] + floor))[:4]]
-
-
 def _simplest_first(names: Sequence[Sequence[Tree]]) -> Iterator[tuple[Tree, ...]]:
     """Yield choices of one name for each curve, those of high rank first."""
     ranks = itertools.product(*(range(len(trees)) for trees in names))
     for rank in sorted(ranks, key=sum):
         yield tuple(trees[k] for trees, k in zip(names, rank, strict=True))
-
-
-def _placed(tree: Tree, argument: Tree) -> Tree:
-    from kanlens.trees import substitute
-
-    return substitute(tree, [argument])
 
 
 def _without_constants(tree: Tree) -> tuple[Tree, ...]:

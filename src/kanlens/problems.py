@@ -48,9 +48,13 @@ class Problem:
     def reduced(self, features: Sequence[Tree], factor: Tree | None = None) -> "Problem | None":
         """Return the problem of other features and, with a factor, of the target divided by it.
 
-        Features and factor are trees in this problem's features. None if one is not finite at a row.
+        Features and factor are trees in this problem's features. A feature that is negative at all rows changes its
+        sign, because logarithms and powers want positive ones. None if one is not finite at a row.
         """
         z = torch.stack([values(feature, self.z) for feature in features], 1) if features else self.z[:, :0]
+        negative = (z < 0).all(0)
+        z = torch.where(negative, -z, z)
+        features = [multiply(whole(-1), f) if minus else f for f, minus in zip(features, negative, strict=True)]
         t = self.t if factor is None else self.t / values(factor, self.z)
         if not (torch.isfinite(z).all() and torch.isfinite(t).all()):
             return None
@@ -59,6 +63,12 @@ class Problem:
             return Problem(self.rows, z, t, columns, self.law)
         outside = multiply(substitute(factor, self.columns), TARGET)
         return Problem(self.rows, z, t, columns, transform(self.law, lambda leaf: outside if leaf == TARGET else leaf))
+
+    def key(self) -> tuple[float, ...]:
+        """Return what tells this problem from others of the same rows, whatever the order of its features."""
+        places = torch.linspace(0, len(self.t) - 1, 5).long()
+        numbers = torch.cat([self.z[places].sort(1).values.flatten(), self.t[places]])
+        return tuple(float(f"{number:.6g}") for number in numbers.tolist())
 
     def minus(self, term: Tree) -> "Problem":
         """Return the problem of the target less a term in the features."""
@@ -145,6 +155,9 @@ def _within(low: float, high: float) -> Callable[[Tensor], bool]:
 IDENTITY = Outer("t", lambda t: t, lambda tree: tree, lambda _: True)
 
 _POWERS = [_power(Fraction(p)) for p in ("-1", "2", "1/2", "-2", "-1/2")]
+EXPONENTIAL = "inverse exp"
+"""Name of the outer function that makes a product of a sum."""
+
 _LOG = _call("exp", torch.log, _positive)
 
 OUTER: tuple[Outer, ...] = (

@@ -6,18 +6,30 @@ the smaller problem has the data's own precision.
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
+from kanlens.bases import BSpline
+from kanlens.functions import Function
 from kanlens.problems import Problem
 from kanlens.surrogate import Surrogate
-from kanlens.trees import Number, Tree, Variable, add, monomial, multiply, whole
+from kanlens.trees import Number, Tree, Variable, add, monomial, multiply, substitute, whole
+from kanlens.univariate import curve_names
 
 DENOMINATORS = (1, 2, 3)
 """Of the exponents that a scaling may have."""
+
+ROUGH = 0.15
+"""Von Neumann ratio (1 for noise) up to which a target runs smoothly."""
+
+POWER = 0.15
+"""Share of a power's derivative that may be off because the stand-in is not exact."""
+
+SEPARATE = 0.02
+"""Share of a derivative that may depend on other features because the stand-in is not exact."""
 
 
 def scalings(problem: Problem, smooth: Surrogate) -> Iterator[Problem]:
@@ -47,6 +59,98 @@ def scalings(problem: Problem, smooth: Surrogate) -> Iterator[Problem]:
                     smaller = _unscaled(problem, vectors)
                     if smaller is not None:
                         yield smaller
+
+
+def powers(problem: Problem, smooth: Surrogate) -> Problem | None:
+    """Return the problem without the features of which the law has a power as a factor, None if there are none."""
+    found = [_exponent(problem, smooth, k) for k in range(problem.size)]
+    exponents = [p if misfit < POWER else Fraction(0) for p, misfit in found]
+    others: list[Tree] = [Variable(k) for k in range(problem.size) if not exponents[k]]
+    return problem.reduced(others, monomial(exponents)) if 0 < len(others) < problem.size else None
+
+
+def _exponent(problem: Problem, smooth: Surrogate, k: int) -> tuple[Fraction, float]:
+    """Return the power of a feature that the law may have as a factor, and how far its derivative is off that."""
+    z = problem.z[smooth.rows, k]
+    felt = z * smooth.slopes[:, k]
+    slope = float((felt * smooth.values).sum() / smooth.values.square().sum())
+    exponent = Fraction(round(2 * slope), 2)
+    if not exponent or not (z > 0).all():
+        return Fraction(0), math.inf
+    left = (felt - float(exponent) * smooth.values).norm() / smooth.values.norm()
+    return exponent, float(left) / abs(float(exponent))
+
+
+def indices(problem: Problem) -> Iterator[Problem]:
+    """Yield problems of one feature, a power product or a sum of all, along which the target runs smoothly.
+
+    Sorted by the right one, neighbours' targets differ little (von Neumann's ratio, 1941). It needs no smooth
+    stand-in, and sees fast oscillations that a stand-in misses.
+    """
+    size = problem.size
+    if not 2 <= size <= 5:
+        return
+    choices = [row for row in itertools.product(range(-2, 3), repeat=size) if next((v for v in row if v), 0) > 0]
+    weights = torch.tensor(choices, dtype=problem.z.dtype)
+    found: list[tuple[float, Tree]] = []
+    for logarithmic in (True, False):
+        if logarithmic and not (problem.z > 0).all():
+            continue
+        v = problem.z.log() if logarithmic else problem.z
+        order = (weights @ v.T).argsort(1)
+        steps = problem.t[order].diff(dim=1).square().mean(1) / (2 * problem.t.var())
+        for share, place in zip(*(part.tolist() for part in steps.sort()), strict=True):
+            if share > ROUGH or len(found) > 3:
+                break
+            row = choices[place]
+            terms = [multiply(whole(p), Variable(k)) for k, p in enumerate(row) if p]
+            found.append((share, monomial(row) if logarithmic else add(*terms)))
+    for _, tree in sorted(found, key=lambda f: f[0])[:2]:
+        smaller = problem.reduced([tree])
+        if smaller is not None:
+            yield smaller
+
+
+def separations(problem: Problem, smooth: Surrogate, functions: Mapping[str, Function]) -> Iterator[Problem]:
+    r"""Yield problems without a feature that the law has only in a factor, or only in a term, of its own.
+
+    Then :math:`\partial_i \log t`, or :math:`\partial_i t`, is a function of :math:`z_i` alone; its integral is named.
+    """
+    z = problem.z[smooth.rows]
+    for k in range(problem.size):
+        if _exponent(problem, smooth, k)[1] < 0.1 * SEPARATE:
+            continue
+        others: list[Tree] = [Variable(j) for j in range(problem.size) if j != k]
+        slopes = smooth.slopes[:, k]
+        if (smooth.values * smooth.values.sign()[0] > 0).all():
+            for curve in _integral(z[:, k], slopes / smooth.values):
+                for name in curve_names(z[:, k], curve.exp(), functions)[:2]:
+                    smaller = problem.reduced(others, substitute(name, [Variable(k)]))
+                    if smaller is not None:
+                        yield smaller
+        for curve in _integral(z[:, k], slopes):
+            for name in curve_names(z[:, k], curve, functions)[:2]:
+                smaller = problem.minus(substitute(name, [Variable(k)])).reduced(others)
+                if smaller is not None:
+                    yield smaller
+
+
+def _integral(s: Tensor, slope: Tensor) -> list[Tensor]:
+    """Return the integral of a slope that is a function of `s` alone, nothing if it is not."""
+    basis = BSpline(degree=5, intervals=6)
+    grid = basis.grid(s.amin()[None], s.amax()[None])
+    columns = basis.values(s[:, None], grid)[:, 0]
+    coef = torch.linalg.lstsq(columns, slope[:, None]).solution[:, 0]
+    left = (slope - columns @ coef).norm() / slope.norm().clamp_min(1e-300)
+    if not float(left) < SEPARATE:
+        return []
+    fine = torch.linspace(float(s.amin()), float(s.amax()), 2001, dtype=s.dtype)
+    steep = basis.values(fine[:, None], grid)[:, 0] @ coef
+    total = torch.cumulative_trapezoid(steep, fine)
+    total = torch.cat([total.new_zeros(1), total])
+    place = ((s - fine[0]) / (fine[1] - fine[0])).clamp(0, 1999.999)
+    low = place.long()
+    return [torch.lerp(total[low], total[low + 1], place - low)]
 
 
 def _echelons(null: Tensor, size: int) -> Iterator[tuple[tuple[Fraction, ...], ...]]:

@@ -24,7 +24,7 @@ from kanlens.front import Equation, Front
 from kanlens.functions import Function
 from kanlens.multivariate import additive, few_terms, implicit, power_products
 from kanlens.problems import Problem
-from kanlens.reductions import pairs, scalings
+from kanlens.reductions import indices, pairs, powers, scalings, separations
 from kanlens.refit import Rows, free_constants, mean_square, merged, name_constants, refit
 from kanlens.surrogate import Surrogate, surrogate
 from kanlens.trees import Number, Tree, complexity, symbolic
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 EXACT = 1e-9
 """Error, as a share of the target's deviation, below which a formula is taken for the law itself."""
+
+CURVE = 3e-4
+"""Error, as a share of the target's deviation, that a factor named by its curve may bring."""
 
 FEW = 240
 """Rows that a formula is first fitted to."""
@@ -68,7 +71,7 @@ class Settings:
     """
 
     functions: Library = None
-    complexity: int = 60
+    complexity: int = 80
     seconds: float = 60.0
     seed: int = 0
     start: Front | None = None
@@ -170,6 +173,7 @@ class _Hunt:
         self.best: dict[int, _Best] = {}
         self.queue: list[_Task] = []
         self.count = itertools.count()
+        self.seen: set[tuple[float, ...]] = set()
         self.noise = 0.0
         self.begin = time.monotonic()
 
@@ -208,6 +212,9 @@ class _Hunt:
         if problem.size == 0:
             self._consider([Guess(problem.formula(Number(float(problem.t.mean()))), 0.0)])
             return
+        if problem.key() in self.seen:
+            return
+        self.seen.add(problem.key())
         for guesses in power_products(problem):
             self._consider(guesses)
             yield
@@ -223,13 +230,25 @@ class _Hunt:
             yield from self._try(univariate(problem, self.functions))
             return
         yield from self._try(few_terms(problem))
+        rough = error > 1e-3 * self.variance**0.5  # too rough for its derivatives to tell
+        for number, smaller in enumerate(indices(problem) if rough else ()):
+            self._push(1.5 + 0.1 * number, self._solve(smaller, error))
+        without = powers(problem, smooth)
+        if without is not None:
+            self._push(without.size + 0.2, self._solve(without, error))
         for number, smaller in enumerate(scalings(problem, smooth)):
-            self._push(problem.size - 1 + 0.1 * number, self._solve(smaller, error))
+            # products of many features hide sums and differences of them, which are looked for first
+            late = 2 if smaller.size > 2 else 0
+            self._push(smaller.size + late + 0.1 * number, self._solve(smaller, error))
         for number, (misfit, smaller) in enumerate(itertools.islice(pairs(problem, smooth), 4)):
-            self._push(problem.size - 0.5 + misfit + 0.1 * number, self._solve(smaller, error))
-        self._push(10 + problem.size, self._slow(problem))
+            self._push(problem.size - 1.4 + 5 * misfit + 0.9 * number, self._solve(smaller, error))
+        self._push(10 + problem.size, self._slow(problem, smooth, error))
 
-    def _slow(self, problem: Problem) -> Iterator[None]:
+    def _slow(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
+        for smaller in separations(problem, smooth, self.functions):
+            # a factor that was read off a curve is only as exact as the curve
+            self._push(smaller.size + 1, self._solve(smaller, max(error, CURVE * self.variance**0.5)))
+            yield
         yield from self._try(additive(problem, self.functions, self.noise))
         yield from self._try(implicit(problem))
 

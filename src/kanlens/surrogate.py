@@ -7,6 +7,7 @@ but finding that shape is what the derivatives are for.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -50,21 +51,42 @@ def surrogate(z: Tensor, t: Tensor, seed: int = 0) -> Surrogate:
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(t), generator=generator)[: 4 * FEW]
     z, t = z[rows], t[rows]
+    squeeze = _Squeeze.of(t)
     found = []
     for log_z in (False, True):
         if log_z and not ((z > 0).all() and (z.amax(0) > 1.5 * z.amin(0)).any()):
             continue
-        for log_t in (False, True):
-            if log_t and not ((t > 0).all() or (t < 0).all()):
-                continue
-            values, slopes, left_out = _process(z.log() if log_z else z, t.abs().log() if log_t else t)
-            if log_t:
-                values = values.exp() * t.sign()
-                slopes, left_out = slopes * values[:, None], left_out * t.abs()
+        for squeezed in (False, True):
+            values, slopes, left_out = _process(z.log() if log_z else z, squeeze.forward(t) if squeezed else t)
+            if squeezed:
+                values, steep = squeeze.back(values)
+                slopes, left_out = slopes * steep[:, None], left_out * squeeze.back(squeeze.forward(t))[1]
             if log_z:
                 slopes = slopes / z
             found.append(Surrogate(rows, values, slopes, left_out))
     return min(found, key=lambda s: s.error)
+
+
+class _Squeeze(NamedTuple):
+    """Hold a logarithm of a target of one sign, or the inverse hyperbolic sine of another one."""
+
+    sign: float
+    size: float
+
+    @classmethod
+    def of(cls, t: Tensor) -> "_Squeeze":
+        sign = 1.0 if (t > 0).all() else -1.0 if (t < 0).all() else 0.0
+        return cls(sign, float(t.abs().median()) or 1.0)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Return the squeezed target."""
+        return t.abs().log() if self.sign else (t / self.size).asinh()
+
+    def back(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the target and its derivative by the squeezed one."""
+        if self.sign:
+            return self.sign * v.exp(), self.sign * v.exp()
+        return self.size * v.sinh(), self.size * v.cosh()
 
 
 def _process(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """Laws of one variable: a library function of it, scaled, inside another and times a power, or a few terms."""
 
+import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,10 +11,12 @@ import torch
 from torch import Tensor
 
 from kanlens.candidates import absorb, starts
+from kanlens.constants import nearby
 from kanlens.functions import Function
 from kanlens.problems import IDENTITY, Outer, Problem, outers
+from kanlens.refit import Rows, refit
 from kanlens.sparse import best_subsets, coefficients
-from kanlens.trees import Number, Tree, Variable, add, apply, multiply, raise_to, whole
+from kanlens.trees import Number, Tree, Variable, add, apply, multiply, numbers, raise_to, tidy, whole, with_numbers
 
 POINTS = 120
 """Rows, spread over the variable, that the comparison of thousands of curves looks at."""
@@ -245,3 +249,37 @@ def _terms(curve: Curve, functions: Mapping[str, Function]) -> tuple[Tensor, lis
                     columns.append(values)
                     trees.append(apply(function, multiply(Number(sign * scale), Variable(0))))
     return torch.stack(columns, 1), trees
+
+
+def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function]) -> list[Tree]:
+    """Return the likeliest formulas of a curve known up to the error of splines, in Variable(0)."""
+    rows = Rows(s[:, None], part)
+    curve = Problem.of(rows)
+    fitted: list[tuple[float, Tree]] = []
+    for guesses in itertools.islice(univariate(curve, functions, most=2), 2):
+        for guess in guesses[:8]:
+            tree, error = refit(guess.tree, rows.first(200), 8)
+            fitted.append((error, tree))
+    # a floor of the errors, below which the splines know no better
+    floor = 1e-9 * float(part.var()) + 1e-300
+    best = [tree for _, tree in sorted(fitted, key=lambda f: math.log(f[0] + floor))[:4]]
+    return list(dict.fromkeys(named for tree in best for named in (_snapped(tree, rows, floor), tree)))
+
+
+def _snapped(tree: Tree, rows: Rows, floor: float) -> Tree:
+    """Return the formula with its constants inside functions made simple where the curve allows it.
+
+    A curve is known to three or four digits; with the right constants, what is left to explain is as exact as the data.
+    """
+    tree, error = refit(tree, rows, 8)
+    for place, number in enumerate(numbers(tree)):
+        if number.exact is not None:
+            continue
+        for constant in nearby(number.value, 2e-3 * abs(number.value) + 1e-3):
+            found = numbers(tree)
+            changed = [Number(constant.value, constant) if j == place else n for j, n in enumerate(found)]
+            trial, there = refit(with_numbers(tree, changed), rows, 8)
+            if there <= 3 * error + floor:
+                tree = trial
+                break
+    return tidy(tree)
