@@ -20,7 +20,7 @@ FLOORS = (
     "specs pieces jacobian scores regrid candidates losses",
     "smoothness sparsity refit",
     "objective surgery choice structure problems sparse",
-    "growth arrangement univariate",
+    "growth arrangement univariate presentation",
     "training multivariate reductions",
     "convergence pruning snapping compiler",
     "lettering portraits",

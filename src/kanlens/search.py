@@ -23,9 +23,10 @@ from kanlens.errors import InputError
 from kanlens.front import Equation, Front
 from kanlens.functions import Function
 from kanlens.multivariate import additive, few_terms, implicit, power_products
+from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations
-from kanlens.refit import Rows, free_constants, mean_square, merged, name_constants, refit
+from kanlens.refit import Rows, free_constants, mean_square, merged, refit
 from kanlens.surrogate import Surrogate, surrogate
 from kanlens.trees import Number, Tree, complexity, symbolic
 from kanlens.univariate import Guess, univariate
@@ -39,11 +40,20 @@ EXACT = 1e-9
 CURVE = 3e-4
 """Error, as a share of the target's deviation, that a factor named by its curve may bring."""
 
+NOISY = 3e-4
+"""Error of the best smooth stand-in, as a share of the target's deviation, from which the data may have noise."""
+
+PATIENCE = 6.0
+"""Seconds without a better formula after which a search ends that has explained all but noise."""
+
 FEW = 240
 """Rows that a formula is first fitted to."""
 
 GUESSES = 12
 """Formulas of one kind that are fitted, the likeliest ones."""
+
+SHOWN = 3
+"""Formulas of the front that are brought into a form for readers; it takes a fraction of a second each."""
 
 FINALISTS = 3
 """Of those, the ones that are fitted to all rows."""
@@ -153,6 +163,10 @@ class _TimeIsUpError(Exception):
     """Ends a search at its limit."""
 
 
+class _ExplainedError(Exception):
+    """Ends a search that has explained the data up to noise."""
+
+
 class _FoundError(Exception):
     """Ends a search that has the law."""
 
@@ -175,7 +189,8 @@ class _Hunt:
         self.count = itertools.count()
         self.seen: set[tuple[float, ...]] = set()
         self.noise = 0.0
-        self.begin = time.monotonic()
+        self.begin = self.improved = time.monotonic()
+        self.shortest = math.inf
 
     # --- the course of a search ----------------------------------------------------------
 
@@ -189,6 +204,8 @@ class _Hunt:
                 self._drain()
         except _FoundError:
             exact, stop = True, "A formula leaves no more than round-off."
+        except _ExplainedError:
+            stop = "A formula leaves no more than the noise, and none better came for a while."
         except _TimeIsUpError:
             stop = f"The time limit of {self.settings.seconds:g} s was reached."
         except KeyboardInterrupt:
@@ -202,10 +219,18 @@ class _Hunt:
         while self.queue:
             for _ in heapq.heappop(self.queue).steps:
                 self._check_time()
+                if self._explained() and time.monotonic() - self.improved > PATIENCE:
+                    raise _ExplainedError
 
     def _check_time(self) -> None:
         if time.monotonic() - self.begin > self.settings.seconds:
             raise _TimeIsUpError
+
+    def _explained(self) -> bool:
+        """Tell whether a formula leaves no more than the noise that smooth stand-ins find, if there is noise."""
+        if self.noise < NOISY * self.variance**0.5:
+            return False
+        return min(b.error for b in self.best.values()) <= (1.01 * self.noise) ** 2
 
     def _solve(self, problem: Problem, above: float) -> Iterator[None]:
         """Try what is quick on a problem, then its reductions; what is slow waits."""
@@ -264,9 +289,11 @@ class _Hunt:
     # --- formulas ------------------------------------------------------------------------
 
     def _consider(self, guesses: list[Guess]) -> None:
-        """Fit the likeliest of some formulas, and keep those that are the best of their complexity."""
+        """Fit the likeliest of some formulas, the short ones of those that promise an exact fit, and keep the best."""
+        exact = EXACT**2 * self.variance
+        likeliest = sorted(guesses, key=lambda g: self._bits(g.tree, max(g.error, exact)))
         fitted = []
-        for guess in guesses[:GUESSES]:
+        for guess in likeliest[:GUESSES]:
             self._check_time()
             tree = merged(guess.tree)
             if complexity(tree) <= self.settings.complexity:
@@ -285,6 +312,9 @@ class _Hunt:
         if not error < min((b.error for c, b in self.best.items() if c <= size), default=math.inf):
             return False
         self.best[size] = _Best(tree, error)
+        bits = self._bits(tree, error)
+        if bits < self.shortest - 1:
+            self.shortest, self.improved = bits, time.monotonic()
         for longer in [c for c, b in self.best.items() if c > size and b.error >= error]:
             del self.best[longer]
         return True
@@ -297,21 +327,21 @@ class _Hunt:
         return unexplained + 0.5 * math.log2(count) * free_constants(tree) + SYMBOL_BITS * complexity(tree)
 
     def _front(self, exact: bool, stop: str) -> Front:
-        symbols = _symbols(self.names)
+        """Return the formulas so far, the likeliest ones in a form for readers once the search has stopped."""
         ranked = sorted(self.best.values(), key=lambda b: self._bits(b.tree, b.error))
-        equations = []
-        for number, best in enumerate(ranked):
-            tree = name_constants(best.tree, self.rows) if stop and number < 3 else best.tree
-            equations.append(self._equation(tree, symbols))
+        equations = [self._equation(b.tree, bool(stop) and n < SHOWN) for n, b in enumerate(ranked)]
         return Front.of(equations, exact=exact, stop=stop, seconds=time.monotonic() - self.begin)
 
-    def _equation(self, tree: Tree, symbols: "list[Expr]") -> Equation:
+    def _equation(self, tree: Tree, readable: bool) -> Equation:
+        if readable:
+            tree = presentable(tree, self.rows)
+        form = expression(tree, self.names, self.rows) if readable else _plain(tree, self.names)
         error = mean_square(tree, self.rows)
         r2 = 1 - error / self.variance if self.variance > 0 else 1.0
-        return Equation(symbolic(tree, symbols), complexity(tree), error**0.5, r2, self._bits(tree, error))
+        return Equation(form, complexity(tree), error**0.5, r2, self._bits(tree, error))
 
 
-def _symbols(names: Sequence[str]) -> "list[Expr]":
+def _plain(tree: Tree, names: Sequence[str]) -> "Expr":
     import sympy
 
-    return [sympy.Symbol(name) for name in names]
+    return symbolic(tree, [sympy.Symbol(name) for name in names])

@@ -1,0 +1,193 @@
+"""Write a formula as people would: constants gathered and named, the shortest of several equal forms."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from kanlens.refit import Rows, free_constants, mean_square, merged, name_constants, refit
+from kanlens.trees import Number, Power, Product, Sum, Tree, children, complexity, multiply, raise_to, rebuild, symbolic
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+POINTS = 100
+"""Rows at which a form must agree with the formula."""
+
+LARGEST = 60
+"""Operations up to which forms are sought: sympy takes long on larger ones."""
+
+LARGEST_SEARCH = 28
+"""Operations up to which sympy's own search for the simplest form is tried."""
+
+
+def presentable(tree: Tree, rows: Rows) -> Tree:
+    """Return the formula with its constants gathered in few places and named, the shortest of several ways."""
+    error = mean_square(tree, rows)
+    floor = (1e-13 * float(rows.y.abs().amax())) ** 2
+    found = [name_constants(tree, rows)]
+    ends: tuple[Literal["first", "last"], ...] = ("first", "last")
+    for end in ends:
+        gathered, there = refit(merged(_gathered(tree, end)), rows)
+        if there <= 1.01 * error + 400 * floor:
+            found.append(name_constants(gathered, rows))
+    return min(found, key=lambda t: (free_constants(t), _length(t), complexity(t)))
+
+
+def _length(tree: Tree) -> float:
+    """Return the bits of the names of the exact constants."""
+    from kanlens.trees import numbers
+
+    return sum(number.exact.bits for number in numbers(tree) if number.exact is not None)
+
+
+def _gathered(tree: Tree, end: Literal["first", "last"]) -> Tree:
+    """Return the tree with a constant factor taken out of every sum that is a factor or the base of a power."""
+    below = [_gathered(child, end) for child in children(tree)]
+    tree = rebuild(tree, below) if below else tree
+    if isinstance(tree, Power | Product):
+        factors = tree.factors if isinstance(tree, Product) else (tree,)
+        return multiply(*(part for factor in factors for part in _taken_out(factor, end)))
+    return tree
+
+
+def _taken_out(factor: Tree, end: Literal["first", "last"]) -> tuple[Tree, ...]:
+    base = factor.base if isinstance(factor, Power) else factor
+    if not isinstance(base, Sum):
+        return (factor,)
+    scales = [_coefficient(term) for term in base.terms]
+    scale = scales[0] if end == "first" else scales[-1]
+    if None in scales or not scale:
+        return (factor,)
+    fractional = isinstance(factor, Power) and factor.exponent.denominator > 1
+    scale = abs(scale) if fractional else scale
+    smaller = Sum(tuple(_divided(term, scale) for term in base.terms))
+    if not isinstance(factor, Power):
+        return Number(scale), smaller
+    return Number(scale ** float(factor.exponent)), raise_to(smaller, factor.exponent)
+
+
+def _coefficient(term: Tree) -> float | None:
+    """Return the free constant factor of a term, None if it has none."""
+    factors = term.factors if isinstance(term, Product) else (term,)
+    free = [f.value for f in factors if isinstance(f, Number) and f.exact is None]
+    return math.prod(free) if free else None
+
+
+def _divided(term: Tree, scale: float) -> Tree:
+    factors = term.factors if isinstance(term, Product) else (term,)
+    value = math.prod(f.value for f in factors if isinstance(f, Number) and f.exact is None) / scale
+    rest = [f for f in factors if not (isinstance(f, Number) and f.exact is None)]
+    unit = abs(value - 1) < 1e-12
+    return multiply(*rest) if unit and rest else multiply(Number(1.0 if unit else value), *rest)
+
+
+def expression(tree: Tree, names: Sequence[str], rows: Rows) -> "Expr":
+    """Return the formula in sympy, in the shortest of several forms that agree at the rows.
+
+    Columns that are positive in the rows are taken as positive while forms are sought, so that roots and logarithms of
+    products come apart.
+    """
+    import sympy
+
+    plain = [sympy.Symbol(name) for name in names]
+    positive = (rows.x > 0).all(0).tolist()
+    inside = [
+        sympy.Symbol(name, positive=True) if sign else sympy.Symbol(name, real=True)
+        for name, sign in zip(names, positive, strict=True)
+    ]
+    start = symbolic(tree, inside)
+    best = start
+    if sympy.count_ops(start) <= LARGEST:
+        agrees = _Check(start, inside, rows)
+        for form in _forms(start):
+            if _size(form) < _size(best) and agrees(form):
+                best = form
+    return best.subs(dict(zip(inside, plain, strict=True)))
+
+
+def _size(form: "Expr") -> tuple[int, int]:
+    import sympy
+
+    return int(sympy.count_ops(form)), len(str(form))
+
+
+def _forms(start: "Expr") -> "Iterator[Expr]":
+    """Yield equal forms, quick ones first; each rewrite also of those before it that made it shorter."""
+    import sympy
+
+    rewrites: list[Callable[[Expr], Expr]] = [
+        sympy.factor_terms,
+        sympy.together,
+        sympy.powsimp,
+        sympy.expand,
+        lambda e: sympy.expand_log(e, force=False),
+        lambda e: sympy.factor(e) if e.is_rational_function() else e,
+        lambda e: sympy.powdenest(e, force=False),
+        lambda e: sympy.powsimp(sympy.expand_power_base(e)),
+        _inside_roots,
+        _factored_bases,
+        lambda e: sympy.simplify(e) if sympy.count_ops(e) <= LARGEST_SEARCH else e,
+        sympy.factor_terms,
+        lambda e: sympy.expand(e, deep=False),
+    ]
+    best = start
+    for rewrite in rewrites:
+        for form in dict.fromkeys((start, best)):
+            try:
+                found = rewrite(form)
+            except (ArithmeticError, AttributeError, TypeError, ValueError, NotImplementedError, RecursionError):
+                continue  # sympy cannot; the other forms remain
+            yield found
+            if _size(found) < _size(best):
+                best = found
+
+
+def _inside_roots(form: "Expr") -> "Expr":
+    """Return the form with factors drawn into roots: `x sqrt(1 + y/x^2)` becomes `sqrt(x^2 + y)`."""
+    import sympy
+
+    roots = [p for p in form.atoms(sympy.Pow) if p.exp.is_Rational and not p.exp.is_integer and p.base.is_Add]
+    if len(roots) != 1:
+        return form
+    root = roots[0]
+    before, rest = (form / root).as_independent(*form.free_symbols, as_Add=False)
+    if rest.is_negative or not (rest.is_positive or rest == 1):
+        return form
+    base = sympy.cancel(sympy.expand(root.base * rest ** (1 / root.exp)))
+    return before * base**root.exp
+
+
+def _factored_bases(form: "Expr") -> "Expr":
+    """Return the form with the bases of powers factored: a square may be under a root."""
+    import sympy
+
+    def factored(power: "Expr") -> "Expr":
+        return sympy.powdenest(sympy.Pow(sympy.factor(power.base), power.exp))
+
+    return form.replace(lambda e: e.is_Pow and e.base.is_Add and e.base.is_rational_function(), factored)
+
+
+class _Check:
+    """Tell whether a form agrees with a formula at the rows."""
+
+    def __init__(self, formula: "Expr", symbols: "Sequence[Expr]", rows: Rows) -> None:
+        self.symbols = symbols
+        self.points = [column.numpy() for column in rows.first(POINTS).x.unbind(1)]
+        self.truth = self._values(formula)
+
+    def __call__(self, form: "Expr") -> bool:
+        found = self._values(form)
+        scale = np.abs(self.truth) + 1e-3 * np.abs(self.truth).mean()
+        return bool(np.all(np.abs(found - self.truth) <= 1e-10 * scale))
+
+    def _values(self, form: "Expr") -> np.ndarray:
+        import sympy
+
+        function = sympy.lambdify(self.symbols, form, ["scipy", "numpy"])
+        with np.errstate(all="ignore"):
+            try:
+                return np.broadcast_to(np.asarray(function(*self.points), dtype=float), self.points[0].shape)
+            except (ArithmeticError, AttributeError, NameError, TypeError, ValueError):
+                return np.full(self.points[0].shape, np.nan)
