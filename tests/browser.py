@@ -150,7 +150,7 @@ class Browser:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key])
 
     def media(self, *, dark: bool = False, printed: bool = False) -> None:
-        """Pretend to be a dark screen or a printer."""
+        """Pretend to be a light or dark screen, or a printer."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media="print" if printed else "screen", features=[scheme])
 
@@ -161,6 +161,7 @@ class Browser:
 
     def pdf(self) -> bytes:
         """Return the page as it is printed."""
+        self.call("Emulation.setEmulatedMedia", media="")
         return base64.b64decode(self.call("Page.printToPDF", printBackground=True)["data"])
 
 

@@ -9,7 +9,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors shards version curvature",
+    "errors shards version curvature views",
     "quadratic moments cardinal front",
     "bases functions solvers data tables surrogate constants simplify expressions languages container",
     "native expansions trees",
@@ -25,6 +25,7 @@ FLOORS = (
     "convergence pruning snapping compiler",
     "lettering portraits",
     "layout mathml effects",
+    "exhibits",
     "rounding",
     "symbolic",
     "discovery search pde plotting persistence networks",

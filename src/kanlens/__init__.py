@@ -3,8 +3,9 @@
 Everything that users need is here: `from kanlens import KAN, fit, prune, snap, formula, plot`.
 """
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kanlens.arrangement import arrange, swap
 from kanlens.bases import Basis, BSpline, LinearSpline
@@ -17,6 +18,7 @@ from kanlens.discovery import Discovery, discover, symbolise
 from kanlens.errors import FileError, InputError, KanlensError, MissingPackageError, UnknownNameError
 from kanlens.expansions import Chebyshev, Fourier, Gaussian, Wavelet
 from kanlens.expressions import parse
+from kanlens.front import Front
 from kanlens.functions import LIBRARY, Function, power
 from kanlens.growth import deepen, loosen, perturb, widen
 from kanlens.layer import KANLayer
@@ -32,11 +34,19 @@ from kanlens.surgery import cut, keep, refine
 from kanlens.symbolic import fix, formula, snap
 from kanlens.training import History, fit
 from kanlens.version import __version__
+from kanlens.views import VIEWS
 
 if TYPE_CHECKING:
     from kanlens.export import export_onnx, export_program, source
     from kanlens.plotting import plot
     from kanlens.report import Page, report
+
+def _later(name: str) -> Callable[[Any], str]:
+    """Return a function of the report module that is loaded when it is called, as sympy takes a second."""
+    return lambda thing: cast("str", getattr(import_module("kanlens.report"), name)(thing))
+
+
+VIEWS.update({KAN: _later("sketch"), Discovery: _later("found"), Front: _later("tradeoff"), History: _later("course")})
 
 _LAZY = {
     "plot": "kanlens.plotting",  # matplotlib takes a second to import, and training never needs it

@@ -21,6 +21,7 @@ from kanlens.solvers import LevenbergMarquardt
 from kanlens.surgery import cut
 from kanlens.symbolic import task_for
 from kanlens.training import fit
+from kanlens.views import Viewable
 
 STARTS = 4
 """Random starts that a shape gets; each takes a fraction of a second."""
@@ -33,7 +34,7 @@ MOST_SPLIT = 4
 
 
 @dataclass(frozen=True)
-class Discovery:
+class Discovery(Viewable):
     """Hold a network of symbols and how well it does on rows that were held out.
 
     `rmse` is the root mean square error, `r2` the coefficient of determination, and `exact` says

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kanlens.errors import InputError
+from kanlens.views import Viewable
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -32,7 +33,7 @@ class Equation:
 
 
 @dataclass(frozen=True)
-class Front:
+class Front(Viewable):
     """Hold the formulas that no shorter one beats, from short to long.
 
     `exact` says whether what the best one leaves is no more than round-off, `stop` in a sentence why the

@@ -38,6 +38,17 @@ def mathml(expression: "Expr") -> str:
     return str(_Printer().doprint(_rounded(expression)))
 
 
+def equation(name: str, value: str) -> str:
+    """Return `name = value` as an element that stands in a line of its own; the value is MathML.
+
+    Examples
+    --------
+    >>> print(equation("y", "<mn>2</mn>"))
+    <math display="block"><mrow><mi>y</mi><mo>=</mo><mn>2</mn></mrow></math>
+    """
+    return f'<math display="block"><mrow>{mathml(sympy.Symbol(name))}<mo>=</mo>{value}</mrow></math>'
+
+
 class Line(NamedTuple):
     """Hold what one node computes: its name, its value as MathML, and as an expression if it is an output by inputs."""
 

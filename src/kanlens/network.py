@@ -16,6 +16,7 @@ from kanlens.bases import Basis, BSpline
 from kanlens.errors import InputError, UnknownNameError
 from kanlens.functions import Function
 from kanlens.layer import RESIDUALS, KANLayer
+from kanlens.views import Viewable
 
 
 class Edge(NamedTuple):
@@ -209,7 +210,7 @@ class SymbolicEdges(nn.Module):
         return ", ".join(f"({o}, {i}): {f.name}" for f, o, i in zip(self.functions, self.out, self.in_, strict=True))
 
 
-class KAN(nn.Module):
+class KAN(Viewable, nn.Module):
     r"""Compose layers of learnable one-variable functions.
 
     Parameters

@@ -25,6 +25,7 @@ from kanlens.regrid import regrid as move_grids
 from kanlens.regrid import stretch
 from kanlens.solvers import Memory, Solver, Stop
 from kanlens.sparsity import Sparsity
+from kanlens.views import Viewable
 
 Callback = Callable[[int, float, KAN], bool | None]
 
@@ -38,7 +39,7 @@ STANDSTILL = 1e-4
 
 
 @dataclass(frozen=True)
-class History:
+class History(Viewable):
     """Record a fit: mean squared error (or the given loss), validation error and penalty by step.
 
     `stop` says why it ended, `solver` which method ran, `reason` why that one, `seconds` how long

@@ -99,6 +99,9 @@
     return [box.x - 8, box.y - 8, box.width + 16, box.height + 16];
   }
 
+  // so many lines between two layers would be one black surface
+  const crowd = (layout) => Math.min(1, Math.max(0.12, 120 / Object.keys(layout.frames).length)).toFixed(2);
+
   function drawEdge(k, layout) {
     const edge = edges[k], [layer, out, from] = edge.edge;
     const [left, bottom, side, foot, head, top] = layout.frames[k];
@@ -111,7 +114,7 @@
       "aria-label": describe(edge), onpointerenter: () => look(k), onpointerleave: () => look(state.pinned),
       onclick: () => pin(k), onfocus: () => pin(k), onkeydown: (event) => move(event, k) },
       svg("path", { class: "grip", d: path }),
-      svg("path", { class: "wire", d: path, "stroke-width": (1.3 * thin).toFixed(2) }),
+      svg("path", { class: "wire", d: path, opacity: crowd(layout), "stroke-width": (1.3 * thin).toFixed(2) }),
       svg("rect", { class: "frame", x: left, y: -bottom - side, width: side, height: side, rx: 0.06 * side }),
       svg("path", { class: "curve", d: pieces(edge.curve, inside), "stroke-width": (2 * thin).toFixed(2) }));
     if (edge.symbol) {
@@ -297,8 +300,8 @@
   function chart({ wide, high, x, y, layers, label }) {
     const left = 48, right = wide - 10, top = 24, bottom = high - 34;
     const clip = `clip${clips += 1}`;
-    const across = axis(x, left, right, Math.max(2, Math.round((right - left) / 75)));
-    const up = axis(y, bottom, top, Math.max(2, Math.round((bottom - top) / 45)));
+    const across = axis(x, left, right, Math.max(3, Math.round((right - left) / 70)));
+    const up = axis(y, bottom, top, Math.max(3, Math.round((bottom - top) / 45)));
     const parts = [];
     for (const value of across.ticks) {
       const at = across.place(value).toFixed(1);
@@ -378,7 +381,7 @@
     if (!fit) return null;
     const both = range([...fit.true, ...fit.predicted]);
     const made = card("Predicted and true", "fit",
-      el("p", { class: "soft hint" }, `R² ${score(fit.r2)}, root mean square error ${plain(fit.rmse)}`),
+      el("p", { class: "soft note" }, `R² ${score(fit.r2)}, root mean square error ${plain(fit.rmse)}`),
       chart({ wide: 300, high: 250, x: { name: text("true"), ...both }, y: { name: text("predicted"), ...both }, label: `Predicted against true values of ${spoken(fit.output)}`,
         layers: [{ kind: "line", style: "thin", points: [[both.low, both.low], [both.high, both.high]] }, { kind: "dots", points: fit.true.map((v, k) => (v === null || fit.predicted[k] === null ? null : [v, fit.predicted[k]])) }] }));
     made.firstChild.append(...outputs(data.fit.length, drawCards));
@@ -392,7 +395,7 @@
     const size = Math.max(Math.abs(low), Math.abs(high)) || 1e-300, bins = 25, counts = new Array(bins).fill(0);
     for (const error of errors) counts[Math.min(bins - 1, Math.floor((error + size) / (2 * size) * bins))] += 1;
     const bars = counts.map((count, k) => [-size + 2 * size * k / bins, -size + 2 * size * (k + 1) / bins, count]);
-    return card("Residuals", "residuals", el("p", { class: "soft hint" }, `Predicted minus true, ${errors.length} of ${fit.rows} rows`),
+    return card("Residuals", "residuals", el("p", { class: "soft note" }, `Predicted minus true, ${errors.length} of ${fit.rows} rows`),
       chart({ wide: 300, high: 250, x: { name: text("residual"), low: -size, high: size }, y: { name: text("rows"), low: 0, high: Math.max(...counts), grounded: true }, layers: [{ kind: "bars", points: bars }], label: `Residuals between ${plain(low)} and ${plain(high)}` }));
   }
 
@@ -402,7 +405,7 @@
     const points = data.pruning.map((level) => [level.kept, level.rmse[output]]).filter(([, v]) => v > 0);
     if (points.length < 2) return null;
     const kept = data.pruning[state.level].kept, error = data.pruning[state.level].rmse[output];
-    return card("What pruning costs", "cost", el("p", { class: "soft hint" }, "Error with only the most important edges, nothing refitted"),
+    return card("What pruning costs", "cost", el("p", { class: "soft note" }, "Error with only the most important edges, nothing refitted"),
       chart({ wide: 300, high: 250, x: { name: text("edges left"), low: 0, high: edges.length }, y: { name: text("root mean square error"), ...range(points.map((p) => p[1])), log: true },
         layers: [{ kind: "line", points }, { kind: "choices", points: error > 0 ? [[kept, error]] : [], chosen: 0, labels: [`${kept} edges`], choose: () => byId("slider").focus(), key: () => {} }], label: "Root mean square error by the number of edges left" }));
   }
@@ -415,7 +418,7 @@
     if (!all.length) return null;
     const layers = [{ kind: "line", points: curve(history.loss) }];
     if (history.validation.length) layers.push({ kind: "line", style: "second", points: curve(history.validation) });
-    return card("Training", "training", el("p", { class: "soft hint" }, history.words),
+    return card("Training", "training", el("p", { class: "soft note" }, history.words),
       chart({ wide: 300, high: 235, x: { name: text("step"), low: 1, high: Math.max(2, history.loss.length * history.step) }, y: { name: text("loss"), ...range(all), log: true }, layers, label: `Loss by step, from ${plain(history.loss[0])} to ${plain(history.loss[history.loss.length - 1])}` }),
       el("p", { class: "legend" }, el("span", {}, el("i"), "training"), ...(history.validation.length ? [el("span", {}, el("i", { class: "second" }), "validation")] : [])));
   }
@@ -424,7 +427,7 @@
     const front = data.front;
     if (!front || !front.length) return null;
     const best = Math.max(0, front.findIndex((equation) => equation.best));
-    const shown = el("div", { class: "chosen-formula" }), note = el("p", { class: "soft hint", role: "status" }), host = el("div", {});
+    const shown = el("div", { class: "chosen-formula" }), note = el("p", { class: "soft note", role: "status" }), host = el("div", {});
     const floor = Math.min(...front.map((e) => e.rmse).filter((v) => v > 0), 1e300);
     const choose = (k, focus) => {
       shown.replaceChildren(math(front[k].formula));
@@ -440,7 +443,7 @@
     };
     choose(best, false);
     const rows = front.map((e) => el("tr", {}, el("td", {}, String(e.complexity)), el("td", {}, plain(e.rmse)), el("td", {}, score(e.r2)), el("td", {}, e.text)));
-    const made = card("Formulas found", "front", el("p", { class: "soft hint" }, "Each is the most accurate of its length. Choose one to read it."),
+    const made = card("Formulas found", "front", el("p", { class: "soft note" }, "Each is the most accurate of its length. Choose one to read it."),
       el("div", { class: "pair" }, host, el("div", {}, shown, note)),
       el("details", {}, el("summary", {}, "As a table"), el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...["complexity", "error", "R²", "formula"].map((word) => el("th", { scope: "col" }, word)))), el("tbody", {}, ...rows)))));
     made.classList.add("wide");
@@ -457,7 +460,7 @@
         layers: [{ kind: "band", low: zip(effect.low[output]), high: zip(effect.high[output]) }, { kind: "line", points: zip(effect.mean[output]) }],
         label: `Mean of ${spoken(data.outputs[output])} while ${spoken(effect.input)} goes from ${plain(effect.at[0])} to ${plain(effect.at[effect.at.length - 1])}: from ${plain(effect.mean[output][0])} to ${plain(effect.mean[output][effect.at.length - 1])}` });
     });
-    const made = card("Partial dependence", "effects", el("p", { class: "soft hint" }, `The mean prediction while one input is set, and the middle 80 % of predictions${data.inputs.length > data.effects.length ? `; the ${data.effects.length} most important inputs` : ""}`), el("div", { class: "multiples" }, ...pictures));
+    const made = card("Partial dependence", "effects", el("p", { class: "soft note" }, `The mean prediction while one input is set, and the middle 80 % of predictions${data.inputs.length > data.effects.length ? `; the ${data.effects.length} most important inputs` : ""}`), el("div", { class: "multiples" }, ...pictures));
     made.firstChild.append(...outputs(count, drawCards));
     made.classList.add("wide");
     return made;
@@ -519,7 +522,8 @@
       byId("save-formula").addEventListener("click", () => download("formula.txt", "text/plain", `${data.formula.text}\n\nLaTeX:\n${data.formula.latex}\n`));
     }
     byId("simple").hidden = byId("title-linked").hidden = !byId("simple").firstChild;
-    if (data.layouts.length > 1) {
+    document.querySelector(".formula").hidden = !byId("linked").firstChild;
+    if (data.layouts && data.layouts.length > 1) {
       const few = Object.keys(data.layouts[0].frames).length, more = byId("more");
       const label = () => { more.textContent = state.view ? `Show the ${few} most important` : `Show ${edges.length - few} more edges`; };
       more.hidden = false;
@@ -539,7 +543,7 @@
     linked.addEventListener("pointerleave", () => look(state.pinned));
     linked.addEventListener("click", (event) => { const term = termAt(event); if (term) pin(numbers.get(term.getAttribute("data-edge"))); });
     if (edges.length) drawDiagram();
-    else { byId("diagram").textContent = "All edges are cut."; byId("edge").textContent = "There is none."; }
+    else byId("diagram").textContent = byId("edge").textContent = "All edges are cut.";
     drawCards();
   }
   begin();
