@@ -26,6 +26,7 @@ OPTIONS = (
     "--hide-scrollbars",
     "--no-first-run",
     "--disable-background-networking",
+    "--disable-features=IsolateSandboxedIframes",  # or a frame would need a connection of its own
 )
 
 # the protocol wants file descriptors 3 and 4; another interpreter puts them there before it becomes the browser
@@ -153,6 +154,8 @@ class Browser:
         """Pretend to be a light or dark screen, or a printer."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media="print" if printed else "screen", features=[scheme])
+        # pages are told with the next frame
+        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def picture(self, *, whole: bool = True) -> bytes:
         """Return a PNG of the page."""

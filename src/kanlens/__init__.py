@@ -38,20 +38,21 @@ from kanlens.views import VIEWS
 
 if TYPE_CHECKING:
     from kanlens.export import export_onnx, export_program, source
+    from kanlens.pages import Page, report
     from kanlens.plotting import plot
-    from kanlens.report import Page, report
+
 
 def _later(name: str) -> Callable[[Any], str]:
-    """Return a function of the report module that is loaded when it is called, as sympy takes a second."""
-    return lambda thing: cast("str", getattr(import_module("kanlens.report"), name)(thing))
+    """Return a function of the pages' module that is loaded when it is called, as sympy takes a second."""
+    return lambda thing: cast("str", getattr(import_module("kanlens.pages"), name)(thing))
 
 
 VIEWS.update({KAN: _later("sketch"), Discovery: _later("found"), Front: _later("tradeoff"), History: _later("course")})
 
 _LAZY = {
     "plot": "kanlens.plotting",  # matplotlib takes a second to import, and training never needs it
-    "Page": "kanlens.report",
-    "report": "kanlens.report",
+    "Page": "kanlens.pages",
+    "report": "kanlens.pages",
     "source": "kanlens.export",  # sympy's printers
     "export_onnx": "kanlens.export",
     "export_program": "kanlens.export",

@@ -191,7 +191,7 @@ def report(law: Path, table: Path, /, *, out: Path, target: str | None = None) -
         The column that the law is to explain, by default the one of its output's name; without one the page
         shows no errors.
     """
-    from kanlens.report import report as page
+    from kanlens.pages import report as page
 
     found, present = Law.read(law), column_names(table)
     targets = [target] if target else [name for name in present if symbol_name(name) in found.outputs]

@@ -15,7 +15,7 @@ from kanlens.effects import partial_dependence, pruning
 from kanlens.errors import InputError
 from kanlens.layout import Layout
 from kanlens.lettering import Run, named, numbers, runs, symbol
-from kanlens.mathml import equation, hidden_name, mathml
+from kanlens.mathml import equation, hidden_name, terms
 from kanlens.network import KAN, Edge, Width
 from kanlens.portraits import Points, Portrait, portray, some, strongest
 from kanlens.scores import scores
@@ -43,9 +43,6 @@ ROWS = 1000
 
 DOTS = 400
 """Points in a picture."""
-
-NAMED = 24
-"""Edges that candidate symbols are looked for, the most important ones: each takes a third of a second."""
 
 INPUTS, OUTPUTS = 12, 8
 """Inputs, the most important ones, whose effects are shown, and the outputs that they are shown on."""
@@ -108,13 +105,17 @@ def portraits_of(view: View) -> list[Portrait]:
     """Return the portraits of the edges, with fewer points the more there are."""
     edges = max(1, len(view.model.live()))
     points, samples = (min(most, max(least, NUMBERS // edges)) for most, least in ((121, 25), (300, 30)))
-    return strongest(portray(view.model, some(view.x, 5 * ROWS), points=points, samples=samples), LARGEST)
+    found = portray(view.model, some(view.x, 5 * ROWS), points=points, samples=samples)
+    return strongest(found, LARGEST if view.real else SHOWN)
 
 
-def diagram(view: View, portraits: Sequence[Portrait]) -> Json:
-    """Return all edges with their curves, and where they go: the strongest alone, and all."""
+def diagram(view: View, portraits: Sequence[Portrait], candidates: int = 0) -> Json:
+    """Return all edges with their curves, and where they go: the strongest alone, and all.
+
+    `candidates` is the number of splines, the most important ones, that symbols are looked for.
+    """
     widths, place = view.model.spec.widths, {portrait.edge: k for k, portrait in enumerate(portraits)}
-    known = _candidates(view, strongest([p for p in portraits if p.symbol is None], NAMED)) if view.real else {}
+    known = _candidates(view, strongest([p for p in portraits if p.symbol is None], candidates))
     few = strongest(portraits, SHOWN)
     layouts = [_layout(widths, few, place)] + ([_layout(widths, portraits, place)] if len(few) < len(portraits) else [])
     shared = {
@@ -206,7 +207,7 @@ def _candidates(view: View, portraits: Sequence[Portrait]) -> dict[Edge, list[Js
                 {
                     "name": candidate.function.name,
                     "r2": round(candidate.r2, 6),
-                    "formula": equation("phi", mathml(c * candidate.function.symbolic(a * sympy.Symbol("t") + b) + d)),
+                    "formula": equation("phi", terms(c * candidate.function.symbolic(a * sympy.Symbol("t") + b) + d)),
                     "curve": _whole(height.where(height.abs() < 3, torch.nan).numpy()),
                 }
             )
@@ -221,13 +222,13 @@ def pruning_costs(view: View, portraits: Sequence[Portrait]) -> list[Json]:
     """Return for some numbers of edges the least score that they have, and the errors without the others."""
     order = sorted(portraits, key=lambda p: -p.score)
     x, y = some(view.x, ROWS), some(view.y, ROWS)
-    spread = y.std(0, correction=0).clamp_min(1e-300).tolist()
+    spread = y.std(0, correction=0).tolist()
     return [
         {
             "kept": level.kept,
             "least": _short(order[level.kept - 1].score) if level.kept else 1.0,
             "rmse": [_short(error) for error in level.rmse],
-            "r2": [_short(1 - (error / own) ** 2, 6) for error, own in zip(level.rmse, spread, strict=True)],
+            "r2": [_r2(error, own) for error, own in zip(level.rmse, spread, strict=True)],
         }
         for level in pruning(view.model, x, y, [portrait.edge for portrait in order])
     ]
@@ -263,7 +264,7 @@ def errors(view: View) -> list[Json]:
             {
                 "output": letters(name),
                 "rmse": _short(float(error)),
-                "r2": _short(float(1 - (error / spread) ** 2), 10) if float(spread) else None,
+                "r2": _r2(float(error), float(spread)),
                 "rows": len(truth),
                 "true": _shorts(some(truth, DOTS)),
                 "predicted": _shorts(some(predicted, DOTS)),
@@ -297,7 +298,7 @@ def tradeoffs(front: "Front", output: str) -> list[Json]:
             "bits": _short(one.bits),
             "best": one is best,
             "text": f"{output} = {one.expression}",
-            "formula": equation(output, mathml(one.expression)),
+            "formula": equation(output, terms(one.expression)),
         }
         for one in front
     ]
@@ -344,6 +345,11 @@ def _whole(unit: Points) -> list[int | None]:
 def _short(value: float, digits: int = 4) -> float | None:
     """Return a number in a few digits, None where it is not finite."""
     return float(f"{value:.{digits}g}") if abs(value) < float("inf") else None
+
+
+def _r2(error: float, spread: float) -> float | None:
+    """Return the coefficient of determination, None for a constant, which has nothing to explain."""
+    return _short(1 - error / spread * (error / spread), 10) if spread > 0 and error < 1e100 * spread else None
 
 
 def _shorts(values: Tensor) -> list[float | None]:

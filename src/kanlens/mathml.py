@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 DIGITS = 4
 """Digits that decimals are shown with."""
 
-NESTED = 40
-"""Terms up to which an output is written as one formula; a richer network is written node by node."""
+NESTED, UNNAMED = 40, 12
+"""Terms up to which outputs are written as one formula each, and of splines; richer networks go node by node."""
 
 LINES = 24
 """Nodes whose sums are written."""
@@ -38,22 +38,51 @@ def mathml(expression: "Expr") -> str:
     return str(_Printer().doprint(_rounded(expression)))
 
 
-def equation(name: str, value: str) -> str:
-    """Return `name = value` as an element that stands in a line of its own; the value is MathML.
+def terms(expression: "Expr") -> list[str]:
+    """Return the terms of a sum as MathML, each with its sign; of another expression the whole.
 
     Examples
     --------
-    >>> print(equation("y", "<mn>2</mn>"))
-    <math display="block"><mrow><mi>y</mi><mo>=</mo><mn>2</mn></mrow></math>
+    >>> x = sympy.Symbol("x")
+    >>> terms(x**2 - 1)[1]
+    '<mrow><mo form="infix" lspace="0">−</mo><mn>1</mn></mrow>'
     """
-    return f'<math display="block"><mrow>{mathml(sympy.Symbol(name))}<mo>=</mo>{value}</mrow></math>'
+    short = _rounded(expression)
+    return _signed(short.as_ordered_terms() if short.is_Add else [short])
+
+
+def _signed(values: "Sequence[Expr]") -> list[str]:
+    printer, parts = _Printer(), list[str]()
+    for value in values:
+        minus = value.could_extract_minus_sign()
+        written = printer.doprint(-value if minus else value)
+        parts.append(_led("−" if minus else "+", written, first=not parts) if minus or parts else written)
+    return parts
+
+
+def _led(sign: str, written: str, *, first: bool = False) -> str:
+    """Return a term after its sign, which stands between two terms even where it begins an element."""
+    form = "" if first else ' form="infix" lspace="0"'
+    return f"<mrow><mo{form}>{sign}</mo>{written}</mrow>"
+
+
+def equation(name: str, parts: Sequence[str]) -> str:
+    """Return `name = parts` as HTML that a browser breaks between the parts, where a line of mathematics never breaks.
+
+    Examples
+    --------
+    >>> print(equation("y", ["<mn>2</mn>"]))
+    <div class="equation"><math><mi>y</mi><mo>=</mo><mn>2</mn></math></div>
+    """
+    first = f"{mathml(sympy.Symbol(name))}<mo>=</mo>{parts[0]}"
+    return f'<div class="equation">{" ".join(f"<math>{part}</math>" for part in [first, *parts[1:]])}</div>'
 
 
 class Line(NamedTuple):
-    """Hold what one node computes: its name, its value as MathML, and as an expression if it is an output by inputs."""
+    """Hold what one node computes: its name, its terms as MathML, and as an expression if it is an output by inputs."""
 
     name: str
-    value: str
+    parts: list[str]
     expression: "Expr | None" = None
 
 
@@ -75,12 +104,13 @@ def lines(
 
     Examples
     --------
-    >>> [line.value.count("data-edge") for line in lines(KAN([2, 1, 1]), ["a", "b"], ["y"])]
+    >>> ["".join(line.parts).count("data-edge") for line in lines(KAN([2, 1, 1]), ["a", "b"], ["y"])]
     [3]
     """
     writer = _Writer(model, 16 * torch.finfo(model.dtype).eps, set(model.live() if shown is None else shown))
     ends = [[sympy.Symbol(name) for name in group] for group in (names, outputs)]
-    if _paths(model) <= NESTED:
+    named = all(model.symbol(edge) is not None for edge in model.live())
+    if _paths(model) <= (NESTED if named else UNNAMED):
         nodes = ends[0]
         for number in range(model.depth):
             above = writer.layer(number, nodes)
@@ -134,15 +164,11 @@ class _Sum:
     def expression(self) -> "Expr":
         return sympy.Add(*self.terms, self.constant)
 
-    def written(self) -> str:
+    def written(self) -> list[str]:
         """Return the terms as MathML, in their order, which sympy would not keep."""
-        printer, parts = _Printer(), list[str]()
-        for term in [*self.terms, *([] if self.constant == 0 else [self.constant])]:
-            minus = term.could_extract_minus_sign()
-            sign = "−" if minus else "+" if parts else ""
-            parts.append((f"<mo>{sign}</mo>" if sign else "") + printer.doprint(-term if minus else term))
-        parts += [] if self.whole else [f"{'<mo>+</mo>' if parts else ''}<mo>⋯</mo>"]
-        return "<mrow>" + ("".join(parts) or "<mn>0</mn>") + "</mrow>"
+        parts = _signed([*self.terms, *([] if self.constant == 0 else [self.constant])])
+        dots = [_led("+", "<mo>⋯</mo>") if parts else "<mo>⋯</mo>"]
+        return (parts if self.whole else parts + dots) or ["<mn>0</mn>"]
 
 
 class _Node(NamedTuple):
@@ -157,10 +183,10 @@ class _Node(NamedTuple):
     def expression(self) -> "Expr":
         return sympy.Mul(*(each.expression for each in self.sums), evaluate=len(self.sums) == 1)
 
-    def written(self) -> str:
+    def written(self) -> list[str]:
         if len(self.sums) == 1:
             return self.sums[0].written()
-        return "".join(f"<mrow><mo>(</mo>{each.written()}<mo>)</mo></mrow>" for each in self.sums)
+        return [f"<mrow><mo>(</mo>{''.join(each.written())}<mo>)</mo></mrow>" for each in self.sums]
 
 
 @dataclass(frozen=True)

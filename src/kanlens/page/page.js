@@ -231,7 +231,7 @@
     if (chosen !== null) layers.push({ kind: "line", style: "fit", points: points(edge.candidates[chosen].curve) });
     const picture = chart({ wide: 360, high: 250, x: { name: edge.from, low, high }, y: { name: [["φ", 0, true]], low: bottom, high: top }, layers, label: describe(edge) });
     const facts = el("dl", { class: "facts" },
-      el("dt", {}, "Importance"), el("dd", {}, el("span", { class: "meter" }, bar(edge.score / strongest)), `${plain(edge.score)}, number ${rank.get(k) + 1} of ${edges.length}`),
+      el("dt", {}, "Importance"), el("dd", {}, el("span", { class: "meter" }, bar(edge.score / strongest)), `${plain(edge.score)} (${rank.get(k) + 1} of ${edges.length})`),
       el("dt", {}, "Inputs"), el("dd", {}, `${edge.words[0]} … ${edge.words[1]}`),
       el("dt", {}, "Values"), el("dd", {}, `${edge.words[2]} … ${edge.words[3]}`),
       el("dt", {}, "Function"), el("dd", {}, edge.symbol ? letters(edge.symbol) : "spline"));
@@ -300,7 +300,7 @@
   function chart({ wide, high, x, y, layers, label }) {
     const left = 48, right = wide - 10, top = 24, bottom = high - 34;
     const clip = `clip${clips += 1}`;
-    const across = axis(x, left, right, Math.max(3, Math.round((right - left) / 70)));
+    const across = axis(x, left, right, Math.max(3, Math.round((right - left) / 50)));
     const up = axis(y, bottom, top, Math.max(3, Math.round((bottom - top) / 45)));
     const parts = [];
     for (const value of across.ticks) {
@@ -445,7 +445,7 @@
     const rows = front.map((e) => el("tr", {}, el("td", {}, String(e.complexity)), el("td", {}, plain(e.rmse)), el("td", {}, score(e.r2)), el("td", {}, e.text)));
     const made = card("Formulas found", "front", el("p", { class: "soft note" }, "Each is the most accurate of its length. Choose one to read it."),
       el("div", { class: "pair" }, host, el("div", {}, shown, note)),
-      el("details", {}, el("summary", {}, "As a table"), el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...["complexity", "error", "R²", "formula"].map((word) => el("th", { scope: "col" }, word)))), el("tbody", {}, ...rows)))));
+      el("details", { "aria-labelledby": "title-front" }, el("summary", {}, "As a table"), el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...["complexity", "error", "R²", "formula"].map((word) => el("th", { scope: "col" }, word)))), el("tbody", {}, ...rows)))));
     made.classList.add("wide");
     return made;
   }

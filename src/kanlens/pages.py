@@ -18,7 +18,7 @@ from kanlens.discovery import Discovery
 from kanlens.exhibits import Json, View, letters
 from kanlens.front import Front
 from kanlens.lettering import Run
-from kanlens.mathml import equation, lines, mathml
+from kanlens.mathml import equation, lines, terms
 from kanlens.network import KAN
 from kanlens.portraits import Portrait, anywhere, strongest
 from kanlens.training import History
@@ -56,6 +56,7 @@ def report(
     title: str | None = None,
     front: Front | None = None,
     history: History | None = None,
+    candidates: int = 24,
     path: str | Path | None = None,
 ) -> Page:
     """Return a page about a network on data: one file of HTML that needs nothing else.
@@ -78,6 +79,8 @@ def report(
         The formulas of a search, from short to long.
     history : History, optional
         What :func:`kanlens.fit` returned.
+    candidates : int
+        Splines, the most important ones, that symbols are looked for; each takes about a third of a second.
     path : str or Path, optional
         A file to write the page to.
 
@@ -88,6 +91,7 @@ def report(
 
     Examples
     --------
+    >>> import torch
     >>> x = torch.rand(100, 2, dtype=torch.float64)
     >>> page = report(KAN([2, 1]), x, x[:, :1] * x[:, 1:], names=["a", "b"])
     >>> page.html[:15], "https://" in page.html
@@ -98,7 +102,7 @@ def report(
     payload = {
         "inputs": [letters(name) for name in view.names],
         "outputs": [letters(name) for name in view.outputs],
-        **exhibits.diagram(view, portraits),
+        **exhibits.diagram(view, portraits, candidates),
         "formula": exhibits.texts(expressions),
         "pruning": exhibits.pruning_costs(view, portraits),
         "effects": exhibits.effects(view),
@@ -133,9 +137,11 @@ def sketch(model: KAN, note: str = "drawn over the range of its grids") -> str:
         "outputs": [letters(name) for name in view.outputs],
         **exhibits.diagram(view, portraits),
     }
+    note += f"; the {len(portraits)} most important edges" if payload["omitted"] else ""
     parts = {**_written(view, {}, portraits), "summary": html.escape(f"{_summary(model)}, {note}")}
+    height = 530 + (60 + 50 * parts["linked"].count("<div") if parts["linked"] else 0)
     return _page(
-        "sketch", payload, "A Kolmogorov-Arnold network", "Kolmogorov-Arnold network", parts, 600
+        "sketch", payload, "A Kolmogorov-Arnold network", "Kolmogorov-Arnold network", parts, height
     )._repr_html_()
 
 
@@ -161,7 +167,7 @@ def tradeoff(front: Front) -> str:
 def course(history: History) -> str:
     """Return how a fit went as HTML for a notebook."""
     payload = {"outputs": [letters("y")], "inputs": [], "edges": [], "history": exhibits.course(history)}
-    return _page("result", payload, "Training", "Training", {"summary": html.escape(history.reason)}, 480)._repr_html_()
+    return _page("result", payload, "Training", "A fit", {"summary": html.escape(history.reason)}, 480)._repr_html_()
 
 
 SLOTS = ("summary", "simple", "linked", "size", "edges")
@@ -233,8 +239,8 @@ def _written(view: View, expressions: "dict[str, Expr]", portraits: Sequence[Por
         found = []  # too long for a notebook
     same = bool(found) and {line.name: line.expression for line in found} == expressions
     return {
-        "simple": "" if same else "".join(equation(name, mathml(value)) for name, value in expressions.items()),
-        "linked": "".join(equation(line.name, line.value) for line in found),
+        "simple": "" if same else "".join(equation(name, terms(value)) for name, value in expressions.items()),
+        "linked": "".join(equation(line.name, line.parts) for line in found),
         "size": "large" if same else "",
     }
 
