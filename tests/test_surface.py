@@ -11,6 +11,11 @@ import pytest
 import kanlens
 
 SURFACE = [
+    "search",
+    "SymbolicRegressor",
+    "SearchSettings",
+    "Front",
+    "Equation",
     "Adam",
     "BSpline",
     "Basis",
@@ -114,7 +119,7 @@ def test_what_is_loaded_on_use_is_what_its_module_holds() -> None:
     assert set(kanlens._LAZY) <= set(kanlens.__all__)
 
 
-@pytest.mark.parametrize("name", ["regrid", "scores"])
+@pytest.mark.parametrize("name", ["regrid", "scores", "search"])
 def test_a_function_is_not_hidden_by_the_module_of_its_name(name: str) -> None:
     module = importlib.import_module(f"kanlens.{name}")  # this import binds the module to the package's attribute
     assert inspect.isfunction(getattr(kanlens, name))

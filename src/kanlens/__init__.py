@@ -18,7 +18,7 @@ from kanlens.discovery import Discovery, discover, symbolise
 from kanlens.errors import FileError, InputError, KanlensError, MissingPackageError, UnknownNameError
 from kanlens.expansions import Chebyshev, Fourier, Gaussian, Wavelet
 from kanlens.expressions import parse
-from kanlens.front import Front
+from kanlens.front import Equation, Front
 from kanlens.functions import LIBRARY, Function, power
 from kanlens.growth import deepen, loosen, perturb, widen
 from kanlens.layer import KANLayer
@@ -28,6 +28,7 @@ from kanlens.persistence import header, load, save
 from kanlens.pruning import prune, prune_inputs
 from kanlens.regrid import regrid
 from kanlens.scores import scores
+from kanlens.search import SearchSettings, search
 from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Stop
 from kanlens.sparsity import Sparsity
 from kanlens.surgery import cut, keep, refine
@@ -37,6 +38,7 @@ from kanlens.version import __version__
 from kanlens.views import VIEWS
 
 if TYPE_CHECKING:
+    from kanlens.estimators import SymbolicRegressor
     from kanlens.export import export_onnx, export_program, source
     from kanlens.pages import Page, report
     from kanlens.plotting import plot
@@ -52,6 +54,7 @@ VIEWS.update({KAN: _later("sketch"), Discovery: _later("found"), Front: _later("
 _LAZY = {
     "plot": "kanlens.plotting",  # matplotlib takes a second to import, and training never needs it
     "Page": "kanlens.pages",
+    "SymbolicRegressor": "kanlens.estimators",  # scikit-learn
     "report": "kanlens.pages",
     "source": "kanlens.export",  # sympy's printers
     "export_onnx": "kanlens.export",
@@ -71,8 +74,10 @@ __all__ = [
     "Convergence",
     "Discovery",
     "Edge",
+    "Equation",
     "FileError",
     "Fourier",
+    "Front",
     "Function",
     "Gaussian",
     "History",
@@ -86,9 +91,11 @@ __all__ = [
     "LinearSpline",
     "MissingPackageError",
     "Page",
+    "SearchSettings",
     "Sparsity",
     "Spec",
     "Stop",
+    "SymbolicRegressor",
     "Trace",
     "UnknownNameError",
     "Wavelet",
@@ -121,6 +128,7 @@ __all__ = [
     "report",
     "save",
     "scores",
+    "search",
     "snap",
     "source",
     "suggest",

@@ -11,19 +11,18 @@ from cyclopts.config import Toml
 from torch import Tensor
 
 from kanlens import commands
+from kanlens.compiler import compile_formula
 from kanlens.console import say, tell
-from kanlens.discovery import Discovery, discover
 from kanlens.errors import InputError, KanlensError
+from kanlens.front import Front
+from kanlens.network import KAN
 from kanlens.persistence import save
-from kanlens.symbolic import formula
+from kanlens.search import HELD_FROM, SearchSettings, search
 from kanlens.tables import Table, read_table, symbol_name
 from kanlens.version import __version__
 
 if TYPE_CHECKING:
     from sympy import Expr
-
-HELD_FROM = 23
-"""Rows from which the search holds some of them out; with fewer it judges by the rows that it fits."""
 
 RESERVED = frozenset({"E", "pi", "numpy", "scipy", "functools"})
 """Words that mean something else in a formula or in the module that is written."""
@@ -53,6 +52,8 @@ def fit(
     functions: Annotated[str | None, Parameter(show_default=False)] = None,
     drop: Annotated[str, Parameter(show_default=False)] = "",
     seed: int = 0,
+    seconds: float = 60.0,
+    complexity: int = 80,
 ) -> None:
     """Find a formula for one column of a table by the others.
 
@@ -72,22 +73,27 @@ def fit(
         Columns to leave out, separated by commas.
     seed
         Seed of the search.
+    seconds
+        Time limit; the best formula so far is taken.
+    complexity
+        The most symbols of a formula.
     """
     table = read_table(file, leave_out=_listed(drop))
     names, x, y = table.split(target)
     if out is not None:
         _make(out)
     _note(table, names)
-    library = None if functions is None else _listed(functions)
-    found = discover(x, y, library=library, seed=seed, progress=sys.stderr.isatty())
     *symbols, result = _symbols((*names, target))
-    expression = formula(found.model, names=symbols)
-    say(_report(result, symbols, expression, found, len(x)))
+    library = None if functions is None else _listed(functions)
+    settings = SearchSettings(functions=library, complexity=complexity, seconds=seconds, seed=seed)
+    front = search(x, y, names=symbols, settings=settings)
+    say(_report(result, symbols, front, len(x)))
     if out is not None:
-        _write(out, result, symbols, expression, found, x)
+        model = compile_formula(front.choose().expression, symbols, dtype=torch.float64)
+        _write(out, result, symbols, front, model, x)
         notes = {"inputs": symbols, "columns": list(names), "outputs": [result]}
-        save(found.model, out / "model.safetensors", notes=notes)
-        say(f"written: formula (txt, tex, py), diagram (png, svg) and model.safetensors in {out}")
+        save(model, out / "model.safetensors", notes=notes)
+        say(f"written: formula (txt, tex, py), front.csv, diagram (png, svg) and model.safetensors in {out}")
 
 
 def _listed(text: str) -> list[str]:
@@ -123,13 +129,14 @@ def _note(table: Table, names: Sequence[str]) -> None:
         tell(f"fewer than {HELD_FROM} rows: none is held out for a check, and a coincidence can look like a law")
 
 
-def _report(target: str, symbols: Sequence[str], expression: "Expr", found: Discovery, rows: int) -> str:
-    used = _used(symbols, expression)
+def _report(target: str, symbols: Sequence[str], front: Front, rows: int) -> str:
+    found = front.choose()
+    used = _used(symbols, found.expression)
     unused = [symbol for symbol in symbols if symbol not in used]
     where = "rows held out" if rows >= HELD_FROM else "the rows that it was fitted to"
-    exact = ", exact to round-off" if found.exact else ""
+    exact = ", exact to round-off" if front.exact else ""
     lines = [
-        f"{target} = {_rounded(expression)}",
+        f"{target} = {_rounded(found.expression)}",
         f"error: {found.rmse:.3g} (root mean square on {where}), R2 = {found.r2:.10g}{exact}",
     ]
     return "\n".join([*lines, *([f"not needed: {', '.join(unused)}"] if unused else [])])
@@ -147,19 +154,22 @@ def _rounded(expression: "Expr", digits: int = 6) -> "Expr":
     return expression.xreplace({number: sympy.Float(number, digits) for number in expression.atoms(sympy.Float)})
 
 
-def _write(folder: Path, target: str, symbols: Sequence[str], expression: "Expr", found: Discovery, x: Tensor) -> None:
-    """Write the formula and the diagram into a folder."""
+def _write(folder: Path, target: str, symbols: Sequence[str], front: Front, model: KAN, x: Tensor) -> None:
+    """Write the formula, the front and the diagram into a folder."""
     from kanlens.export import source
     from kanlens.plotting import plot
 
+    expression = front.choose().expression
+    rows = [f'{e.complexity},{e.rmse:.9g},{e.r2:.9g},"{e.expression}"' for e in front]
     texts = {
-        "txt": f"{target} = {expression}\n",
-        "tex": source(expression, "latex", name=target),
-        "py": source(expression, "numpy", name=target, names=_used(symbols, expression)),
+        "formula.txt": f"{target} = {expression}\n",
+        "formula.tex": source(expression, "latex", name=target),
+        "formula.py": source(expression, "numpy", name=target, names=_used(symbols, expression)),
+        "front.csv": "\n".join(["complexity,rmse,r2,formula", *rows, ""]),
     }
-    for ending, text in texts.items():
-        (folder / f"formula.{ending}").write_text(text, encoding="utf-8")
-    figure = plot(found.model, x, names=symbols, outputs=[target])
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    figure = plot(model, x, names=symbols, outputs=[target])
     for ending in ("png", "svg"):
         figure.savefig(folder / f"diagram.{ending}", bbox_inches="tight", dpi=200)
 

@@ -1,6 +1,6 @@
 """The Pareto front of formulas: what each length of formula buys."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -62,6 +62,14 @@ class Front(Viewable):
             if not kept or equation.rmse < kept[-1].rmse:
                 kept.append(equation)
         return cls(tuple(kept), exact, stop, seconds)
+
+    @classmethod
+    def joined(cls, fronts: "Sequence[Front]") -> "Front":
+        """Return the front of several searches; an exact law ends it."""
+        winner = next((front for front in fronts if front.exact), fronts[0])
+        equations = [equation for front in fronts for equation in front]
+        seconds = max(front.seconds for front in fronts)
+        return cls.of(equations, exact=winner.exact, stop=winner.stop, seconds=seconds)
 
     def __len__(self) -> int:
         return len(self.equations)

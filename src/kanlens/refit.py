@@ -32,6 +32,10 @@ class Rows:
         """Return the first rows, at most `count`."""
         return self if len(self) <= count else self.take(torch.arange(count))
 
+    def variance(self) -> float:
+        """Return the variance of the targets."""
+        return float(self.mean((self.y - self.mean(self.y)) ** 2))
+
     def mean(self, errors: Tensor) -> Tensor:
         """Return the weighted mean of a value for each row."""
         return errors.mean() if self.weight is None else (errors * self.weight).mean()

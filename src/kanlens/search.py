@@ -28,7 +28,7 @@ from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations
 from kanlens.refit import Rows, free_constants, mean_square, merged, refit
 from kanlens.surrogate import Surrogate, surrogate
-from kanlens.trees import Number, Tree, complexity, symbolic
+from kanlens.trees import Number, Tree, complexity, planted, symbolic
 from kanlens.univariate import Guess, univariate
 
 if TYPE_CHECKING:
@@ -45,6 +45,12 @@ NOISY = 3e-4
 
 PATIENCE = 6.0
 """Seconds without a better formula after which a search ends that has explained all but noise."""
+
+HELD_FROM = 23
+"""Rows from which a fifth is held out."""
+
+MOST = 4000
+"""Rows that formulas are fitted to while the search goes on; those in the end are fitted to all."""
 
 FEW = 240
 """Rows that a formula is first fitted to."""
@@ -63,7 +69,7 @@ SYMBOL_BITS = 4.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class SearchSettings:
     """Hold what is chosen about a search.
 
     Parameters
@@ -99,7 +105,7 @@ def search(
     *,
     names: Sequence[str] | None = None,
     weight: Array | None = None,
-    settings: Settings | None = None,
+    settings: SearchSettings | None = None,
     watch: Callable[[Front], None] | None = None,
 ) -> Front:
     """Return the Pareto front of formulas that explain a target.
@@ -112,7 +118,7 @@ def search(
         Names of the inputs; `x_1, x_2, ...` by default.
     weight : Tensor or array, optional
         How much each row counts, `(rows,)`.
-    settings : Settings, optional
+    settings : SearchSettings, optional
     watch : callable, optional
         Called with the front whenever it has grown.
 
@@ -130,17 +136,20 @@ def search(
     """
     inputs = x.shape[-1] if len(getattr(x, "shape", ())) > 1 else 1
     points, targets = pair(x, y, inputs, 1)
-    hunt = _Hunt(_rows(points, targets[:, 0], weight), settings or Settings(), watch, names)
+    hunt = _Hunt(_rows(points, targets[:, 0], weight), settings or SearchSettings(), watch, names)
     return hunt.run()
 
 
 def _rows(x: Tensor, y: Tensor, weight: Array | None) -> Rows:
-    if weight is None:
-        return Rows(x, y)
-    w = pair(x, weight, x.shape[1], 1)[1][:, 0]
+    """Return the different rows in a fixed order; one that occurs twice has twice the weight."""
+    w = torch.ones_like(y) if weight is None else pair(x, weight, x.shape[1], 1)[1][:, 0]
     if (w < 0).any() or not float(w.sum()) > 0:
         raise InputError("expected weights of at least 0, some of them above it. Leave out rows that do not count.")
-    return Rows(x[w > 0], y[w > 0], w[w > 0] / w[w > 0].mean())
+    counted = w > 0
+    table, place = torch.unique(torch.cat([x, y[:, None]], 1)[counted], dim=0, return_inverse=True)
+    total = torch.zeros(len(table), dtype=x.dtype).index_add(0, place, w[counted])
+    even = bool((total == total[0]).all())
+    return Rows(table[:, :-1], table[:, -1], None if even else total / total.mean())
 
 
 @dataclass(order=True)
@@ -175,15 +184,18 @@ class _Hunt:
     """Run one search: a queue of problems, and the best formulas so far."""
 
     def __init__(
-        self, rows: Rows, settings: Settings, watch: Callable[[Front], None] | None, names: Sequence[str] | None
+        self, rows: Rows, settings: SearchSettings, watch: Callable[[Front], None] | None, names: Sequence[str] | None
     ) -> None:
         self.settings, self.watch = settings, watch
         self.functions: dict[str, Function] = as_library(settings.functions)
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(settings.seed))
-        self.rows = rows.take(order)
+        self.all = rows.take(order)
+        count = len(order) // 5 if len(order) >= HELD_FROM else 0
+        self.rows = self.all.take(torch.arange(count, len(order))).first(MOST)
+        self.held = self.all.first(count) if count else self.rows
         self.few = self.rows.first(FEW)
         self.names = list(names) if names is not None else [f"x_{k + 1}" for k in range(rows.x.shape[1])]
-        self.variance = float(self.rows.mean((rows.y[order] - rows.y.mean()) ** 2))
+        self.variance = self.rows.variance()
         self.best: dict[int, _Best] = {}
         self.queue: list[_Task] = []
         self.count = itertools.count()
@@ -196,12 +208,14 @@ class _Hunt:
 
     def run(self) -> Front:
         """Return the front when the law is found, the problems are used up, time is out, or on Ctrl-C."""
-        self._consider([Guess(Number(float(self.rows.y.mean())), self.variance)])
+        self._keep(*refit(Number(float(self.rows.y.mean())), self.rows))
+        if self.variance <= 1e-24 * float(self.rows.mean(self.rows.y**2)):
+            return self._front(True, "The target is constant.")
         exact, stop = False, "Every reduction and every small problem was tried."
         try:
-            if self.variance > 1e-24 * float(self.rows.mean(self.rows.y**2)):
-                self._push(0, self._solve(Problem.of(self.rows), math.inf))
-                self._drain()
+            self._begin_with(self.settings.start)
+            self._push(0, self._solve(Problem.of(self.rows), math.inf))
+            self._drain()
         except _FoundError:
             exact, stop = True, "A formula leaves no more than round-off."
         except _ExplainedError:
@@ -211,6 +225,15 @@ class _Hunt:
         except KeyboardInterrupt:
             stop = "It was interrupted."
         return self._front(exact, stop)
+
+    def _begin_with(self, start: Front | None) -> None:
+        """Fit the formulas of an earlier search."""
+        symbols = _symbols(self.names)
+        trees = (planted(equation.expression, symbols) for equation in start or ())
+        for tree in trees:
+            if tree is not None:
+                self._keep(*refit(tree, self.rows))
+        self._consider([])
 
     def _push(self, rank: float, steps: Iterator[None]) -> None:
         heapq.heappush(self.queue, _Task((rank, next(self.count)), steps))
@@ -333,15 +356,15 @@ class _Hunt:
         return Front.of(equations, exact=exact, stop=stop, seconds=time.monotonic() - self.begin)
 
     def _equation(self, tree: Tree, readable: bool) -> Equation:
-        if readable:
-            tree = presentable(tree, self.rows)
-        form = expression(tree, self.names, self.rows) if readable else _plain(tree, self.names)
-        error = mean_square(tree, self.rows)
-        r2 = 1 - error / self.variance if self.variance > 0 else 1.0
-        return Equation(form, complexity(tree), error**0.5, r2, self._bits(tree, error))
+        """Return a formula with its error on rows held out; in readable form its constants are fitted to all rows."""
+        error, spread = mean_square(tree, self.held), self.held.variance()
+        bits = self._bits(tree, mean_square(tree, self.rows))
+        tree = presentable(tree, self.all) if readable else tree
+        form = expression(tree, self.names, self.rows) if readable else symbolic(tree, _symbols(self.names))
+        return Equation(form, complexity(tree), error**0.5, 1 - error / spread if spread > 0 else 1.0, bits)
 
 
-def _plain(tree: Tree, names: Sequence[str]) -> "Expr":
+def _symbols(names: Sequence[str]) -> "list[Expr]":
     import sympy
 
-    return symbolic(tree, [sympy.Symbol(name) for name in names])
+    return [sympy.Symbol(name) for name in names]

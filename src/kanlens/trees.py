@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kanlens.constants import Constant
-from kanlens.functions import Function, power
+from kanlens.functions import LIBRARY, Function, power
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -315,3 +315,32 @@ def symbolic(tree: Tree, symbols: "Sequence[Expr]") -> "Expr":
             return sympy.Add(*(symbolic(term, symbols) for term in terms))
         case Product(factors):
             return sympy.Mul(*(symbolic(factor, symbols) for factor in factors))
+
+
+def planted(expression: "Expr", symbols: "Sequence[Expr]") -> Tree | None:
+    """Return a sympy expression as a tree with all its constants free, None if it holds what no tree can."""
+    import sympy
+
+    def grow(node: "Expr") -> Tree:
+        if node in places:
+            return Variable(places[node])
+        if not node.free_symbols:
+            return Number(float(node))
+        if node.is_Add:
+            return add(*map(grow, node.args))
+        if node.is_Mul:
+            return multiply(*map(grow, node.args))
+        if node.is_Pow and node.exp.is_Rational:
+            return raise_to(grow(node.base), Fraction(node.exp.p, node.exp.q))
+        if len(node.args) == 1 and type(node) in named:
+            return Call(named[type(node)], grow(node.args[0]))
+        raise LookupError(node)
+
+    places = {symbol: k for k, symbol in enumerate(symbols)}
+    probe = sympy.Symbol("u", real=True)
+    functions = ((f, f.symbolic(probe)) for f in LIBRARY.values())
+    named = {type(form): f for f, form in functions if form.args == (probe,)}
+    try:
+        return grow(expression)
+    except (LookupError, TypeError):
+        return None

@@ -92,13 +92,16 @@ class Targets:
                 forms.append((power, outer))
                 tau.append(outer.forward(inner))
                 weight.append(curve.felt * outer.weight(inner) * before.abs())
-        return cls(tuple(forms), torch.stack(tau), torch.stack(weight))
+        empty = curve.t.new_zeros(0, len(curve.t))
+        return cls(tuple(forms), torch.stack(tau) if tau else empty, torch.stack(weight) if weight else empty)
 
 
 def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 3) -> Iterator[list[Guess]]:
     """Yield guesses for a problem of one feature, those of one kind together, each best first."""
     curve = Curve.of(problem)
     targets = Targets.of(curve)
+    if not targets.forms:
+        return
     yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
     yield _best(_sums(problem, curve, functions, most))
     inner: list[Guess] = []

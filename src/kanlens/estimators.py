@@ -1,0 +1,219 @@
+"""Kolmogorov-Arnold networks as scikit-learn estimators."""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from kanlens.compiler import compile_formula
+from kanlens.errors import InputError
+from kanlens.front import Equation, Front, Rule
+from kanlens.functions import Function
+from kanlens.network import KAN
+from kanlens.search import SearchSettings, search
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+
+class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Find the formula behind a table.
+
+    Names of columns become the symbols of the formula. All formulas that no shorter one beats are in `equations_`; the
+    one chosen among them predicts.
+
+    Parameters
+    ----------
+    functions : names or mapping, optional
+        Library functions that a formula may have, such as `["sin", "exp"]`, or `LIBRARY | {...}` with functions of
+        your own; all of the library by default.
+    max_complexity : int
+        The most symbols of a formula: operators, functions, variables and constants.
+    time_limit : float
+        Seconds after which the best formulas so far are taken. An exact law is known as such and ends the search.
+    selection : {"best", "accurate", "simple"}
+        Which formula predicts: the one with the shortest description of the data (constants, symbols and what it
+        leaves unexplained), the most accurate one, or the simplest that is nearly as accurate.
+    warm_start : bool
+        Whether to begin with the formulas of the fit before.
+    n_jobs : int, optional
+        Searches to run side by side, each with a seed of its own; joblib's backends spread them over machines.
+    random_state : int, RandomState or None
+        Seed of what is drawn.
+    verbose : int
+        Whether to show the front as it grows.
+
+    Attributes
+    ----------
+    equations_ : Front
+        Complexity, error, R2 and formula of each.
+    equation_ : Equation
+        The one that predicts.
+    n_features_in_, feature_names_in_ :
+        As in every estimator.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(1, 5, (300, 2))
+    >>> law = SymbolicRegressor(random_state=0).fit(X, 3 * X[:, 0] / X[:, 1] ** 2)
+    >>> law.sympy(), law.equations_.exact
+    (3*x_1/x_2**2, True)
+    """
+
+    def __init__(
+        self,
+        *,
+        functions: Iterable[str] | Mapping[str, Function] | None = None,
+        max_complexity: int = 80,
+        time_limit: float = 60.0,
+        selection: Rule = "best",
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.functions = functions
+        self.max_complexity = max_complexity
+        self.time_limit = time_limit
+        self.selection = selection
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SymbolicRegressor":
+        """Search for formulas of the columns of `X (rows, in)` that give `y (rows,)`.
+
+        Raises
+        ------
+        InputError
+            If an option makes no sense.
+        ValueError
+            If the data have the wrong shape, fewer than two rows, text, a NaN or an infinity.
+        """
+        X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        start: Front | None = getattr(self, "equations_", None) if self.warm_start else None
+        generator = check_random_state(self.random_state)
+        many = _searches(self.n_jobs)
+        settings = [
+            SearchSettings(
+                functions=self.functions,
+                complexity=self.max_complexity,
+                seconds=self.time_limit,
+                seed=int(generator.randint(2**31)),
+                start=start,
+            )
+            for _ in range(many)
+        ]
+        found = self._run(X, np.asarray(y, dtype=np.float64), weight, settings)
+        self.equations_ = Front.joined(found)
+        self.equation_ = self.equations_.choose(self.selection)
+        self._mean = float(np.average(y, weights=weight))
+        return self
+
+    def _run(
+        self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, settings: list[SearchSettings]
+    ) -> list[Front]:
+        names = self._names()
+        if len(settings) == 1:
+            with _Display(bool(self.verbose)) as watch:
+                return [search(X, y, names=names, weight=weight, settings=settings[0], watch=watch)]
+        tasks = (delayed(search)(X, y, names=names, weight=weight, settings=chosen) for chosen in settings)
+        return list(Parallel(n_jobs=self.n_jobs)(tasks))
+
+    def _names(self) -> list[str]:
+        if hasattr(self, "feature_names_in_"):
+            return [str(name) for name in self.feature_names_in_]
+        return [f"x_{k + 1}" for k in range(self.n_features_in_)]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the chosen formula's values `(rows,)`.
+
+        Where it is undefined (a root of a negative number, say) the mean of the targets stands in, with a warning.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        found = evaluate(self.equation_.expression, self._names(), X)
+        undefined = ~np.isfinite(found)
+        if undefined.any():
+            warnings.warn(
+                f"The formula is undefined at {int(undefined.sum())} of {len(found)} rows; the mean stands in there.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            found = np.where(undefined, self._mean, found)
+        return found
+
+    def sympy(self) -> "Expr":
+        """Return the chosen formula."""
+        check_is_fitted(self)
+        return self.equation_.expression
+
+    def latex(self) -> str:
+        """Return the chosen formula in LaTeX."""
+        import sympy
+
+        return str(sympy.latex(self.sympy()))
+
+    @property
+    def model_(self) -> KAN:
+        """Return the chosen formula as a network of symbols, in float64."""
+        return compile_formula(self.sympy(), self._names(), dtype=torch.float64)
+
+    def report(self, X: Any, y: Any) -> Any:
+        """Return a page that shows the formula's network with the data; see :func:`kanlens.report`."""
+        from kanlens.pages import report
+
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return report(self.model_, X, np.asarray(y, dtype=np.float64), names=self._names(), front=self.equations_)
+
+
+def evaluate(expression: "Expr", names: list[str], X: np.ndarray) -> np.ndarray:
+    """Return an expression's values `(rows,)` at points `(rows, in)`, NaN where it is not real."""
+    import sympy
+
+    function = sympy.lambdify([sympy.Symbol(name) for name in names], expression, ["scipy", "numpy"])
+    with np.errstate(all="ignore"):
+        values = np.asarray(function(*X.T))
+    if np.iscomplexobj(values):
+        values = np.where(np.abs(values.imag) > 1e-9 * np.abs(values.real), np.nan, values.real)
+    return np.broadcast_to(values.astype(np.float64), len(X)).copy()
+
+
+def _searches(n_jobs: int | None) -> int:
+    """Return how many searches run side by side."""
+    from joblib import effective_n_jobs
+
+    if n_jobs == 0:
+        raise InputError("expected n_jobs other than 0, got 0. Use 1, or -1 for all processors.")
+    return 1 if n_jobs is None else int(effective_n_jobs(n_jobs))
+
+
+class _Display:
+    """Show a front in one line while it grows."""
+
+    def __init__(self, shown: bool) -> None:
+        self.shown = shown
+
+    def __enter__(self) -> Callable[[Front], None] | None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(disable=not self.shown, desc="formulas", bar_format="{desc}: {postfix} [{elapsed}]")
+        return self._watch if self.shown else None
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def _watch(self, front: Front) -> None:
+        best: Equation = front.choose()
+        text = str(best.expression)
+        self.bar.set_postfix_str(f"{len(front)} on the front, R2 {best.r2:.6f}: {text[:80]}")
+        self.bar.update()

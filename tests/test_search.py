@@ -1,0 +1,169 @@
+"""Laws are found exactly, by their structure; noise is not taken for a law; limits are kept."""
+
+import math
+import time
+from collections.abc import Callable
+
+import pytest
+import sympy
+import torch
+from torch import Tensor
+
+from kanlens import Front, InputError, SearchSettings, search
+from kanlens.problems import Problem
+from kanlens.reductions import pairs, powers, scalings
+from kanlens.refit import Rows
+from kanlens.surrogate import surrogate
+
+NAMES = ["a", "b", "c", "d"]
+
+
+def points(rows: int, columns: int, low: float = 1, high: float = 4, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return low + (high - low) * torch.rand(rows, columns, generator=generator, dtype=torch.float64)
+
+
+def found(x: Tensor, y: Tensor, seconds: float = 40) -> Front:
+    return search(x, y, names=NAMES[: x.shape[1]], settings=SearchSettings(seconds=seconds))
+
+
+def error(front: Front, truth: str, x: Tensor) -> float:
+    """Return the relative difference from the truth on a wider range."""
+    symbols = sympy.symbols(NAMES[: x.shape[1]])
+    wide = (1.2 * x).numpy().T
+    values, right = (
+        sympy.lambdify(symbols, f, "numpy")(*wide) for f in (front.choose().expression, sympy.sympify(truth))
+    )
+    return float(abs(values - right).max() / abs(right).max())
+
+
+@pytest.mark.parametrize(
+    ("truth", "columns"),
+    [
+        ("3*a/b**2", 2),
+        ("sqrt(a*b)*c", 3),
+        ("exp(-a**2/2)/sqrt(2*pi)", 1),
+        ("a/(exp(a/2) - 1)", 1),
+        ("a*b + c*d", 4),
+        ("a*tanh(b*c/d)", 4),
+        ("a/((b - c)**2 + d**2)", 4),
+        ("a*(1 + b*cos(c))", 3),
+        ("exp(sin(3*a) + b**2/8)", 2),
+    ],
+)
+def test_a_law_is_found_exactly(truth: str, columns: int) -> None:
+    x = points(500, columns)
+    y = torch.as_tensor(sympy.lambdify(NAMES[:columns], sympy.sympify(truth), "numpy")(*x.numpy().T))
+    front = found(x, y)
+    assert front.exact
+    assert error(front, truth, x) < 1e-8
+    assert sympy.count_ops(front.choose().expression) <= 2 * sympy.count_ops(sympy.sympify(truth))
+
+
+def test_a_law_is_found_under_noise() -> None:
+    x = points(500, 2)
+    clean = x[:, 0] * x[:, 1] ** 2
+    noise = torch.randn(500, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    front = found(x, clean + 0.05 * clean.std() * noise, seconds=15)
+    a, b = sympy.symbols("a b")
+    ratio = sympy.simplify(front.choose().expression / (a * b**2))
+    assert ratio.is_number
+    assert float(ratio) == pytest.approx(1, abs=0.02)
+    assert not front.exact
+
+
+def test_noise_alone_is_no_law() -> None:
+    y = torch.randn(200, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    front = found(points(200, 2), y, seconds=10)
+    assert not front.exact
+    assert front.choose().r2 < 0.1
+
+
+def test_the_front_falls() -> None:
+    x = points(200, 2)
+    front = found(x, torch.log(x[:, 0]) * x[:, 1] + 0.01 * torch.sin(40 * x[:, 0]), seconds=5)
+    sizes, errors = [e.complexity for e in front], [e.rmse for e in front]
+    assert sizes == sorted(set(sizes))
+    assert errors == sorted(set(errors), reverse=True)
+
+
+def test_the_time_limit_is_kept() -> None:
+    x = points(1000, 4)
+    began = time.monotonic()
+    front = found(x, torch.sin(9 * x[:, 0] * x[:, 1]) + torch.rand(1000, dtype=torch.float64), seconds=2)
+    assert time.monotonic() - began < 6
+    assert len(front)
+    assert "time limit" in front.stop
+
+
+def test_ctrl_c_keeps_the_best_so_far() -> None:
+    x = points(300, 3)
+
+    def interrupt(front: Front) -> None:
+        if len(front) > 1:
+            raise KeyboardInterrupt
+
+    front = search(x, x[:, 0] * torch.sin(x[:, 1] * x[:, 2]) + x[:, 2], watch=interrupt)
+    assert front.stop == "It was interrupted."
+    assert len(front)
+
+
+def test_the_same_seed_gives_the_same_front() -> None:
+    x = points(150, 2)
+    y = torch.exp(x[:, 0] / 3) + x[:, 1]
+    one, other = found(x, y), found(x, y)
+    assert [e.expression for e in one] == [e.expression for e in other]
+
+
+def test_duplicated_and_constant_columns_do_no_harm() -> None:
+    x = points(200, 2)
+    wide = torch.cat([x, x[:, :1], torch.ones(200, 1, dtype=torch.float64)], 1)
+    front = found(wide, x[:, 0] * x[:, 1] + 1)
+    assert front.exact
+
+
+@pytest.mark.slow
+def test_columns_that_do_not_matter_are_left_out() -> None:
+    x = points(400, 50)
+    front = search(x, x[:, 3] * torch.exp(-x[:, 7]) / x[:, 20])
+    assert front.exact
+    assert {str(s) for s in front.choose().expression.free_symbols} == {"x_4", "x_8", "x_21"}
+
+
+@pytest.mark.parametrize("options", [{"complexity": 0}, {"seconds": 0.0}, {"seconds": math.nan}])
+def test_senseless_settings_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="expected"):
+        SearchSettings(**options)
+
+
+# --- the reductions, one by one ----------------------------------------------------------
+
+
+def reduced(function: Callable[[Tensor], Tensor], columns: int) -> tuple[Problem, object]:
+    x = points(500, columns)
+    problem = Problem.of(Rows(x, function(x)))
+    return problem, surrogate(problem.z, problem.t)
+
+
+def test_scalings_are_buckinghams_products() -> None:
+    problem, smooth = reduced(lambda x: x[:, 0] * torch.tanh(x[:, 1] * x[:, 2] / x[:, 3]), 4)
+    smaller = next(scalings(problem, smooth))
+    assert smaller.size == 1
+    feature = problem.z[:, 1] * problem.z[:, 2] / problem.z[:, 3]
+    slope = (smaller.z[:, 0].log() / feature.log()).mean()
+    assert smaller.z[:, 0].log() == pytest.approx(slope * feature.log())
+
+
+def test_a_power_is_peeled_off() -> None:
+    problem, smooth = reduced(lambda x: x[:, 0] ** 2 * torch.exp(torch.sin(x[:, 1])), 2)
+    smaller = powers(problem, smooth)
+    assert smaller is not None
+    assert smaller.t == pytest.approx(torch.exp(torch.sin(problem.z[:, 1])))
+
+
+def test_a_pair_becomes_one_feature() -> None:
+    problem, smooth = reduced(lambda x: torch.exp(-((x[:, 0] - x[:, 1]) ** 2)) * torch.sin(x[:, 2]), 3)
+    _, smaller = next(pairs(problem, smooth))
+    assert smaller.size == 2
+    difference = (problem.z[:, 0] - problem.z[:, 1]).abs()
+    assert smaller.z[:, 0].abs() == pytest.approx(difference)
