@@ -42,6 +42,7 @@ def test_keplers_third_law_is_found_without_the_distractors(tmp_path: Path, caps
         "formula.txt",
         "formula.tex",
         "formula.py",
+        "front.csv",
         "diagram.png",
         "diagram.svg",
         "model.safetensors",
@@ -171,7 +172,7 @@ def test_an_interruption_and_a_failure_have_their_own_exit_codes(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("kanlens.cli.discover", fail)
+    monkeypatch.setattr("kanlens.cli.search", fail)
     assert run(["fit", str(PLANETS), "--target", "period"]) == code
     assert capsys.readouterr().err.splitlines()[-1] == message
 
