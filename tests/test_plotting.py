@@ -21,8 +21,10 @@ from nbclient import NotebookClient
 from kanlens.candidates import Candidate
 from kanlens.errors import InputError
 from kanlens.functions import LIBRARY, Function, lookup
+from kanlens.layout import Layout
 from kanlens.network import KAN, Edge
-from kanlens.plotting import ACCENT, BLACK, GREY, Layout, plot
+from kanlens.palettes import ACCENT, BLACK, GREY
+from kanlens.plotting import plot
 from kanlens.scores import scores
 from kanlens.surgery import cut, with_symbols
 from samples import points, rich

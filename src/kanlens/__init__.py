@@ -38,10 +38,14 @@ from kanlens.version import __version__
 from kanlens.views import VIEWS
 
 if TYPE_CHECKING:
+    from kanlens.animation import Film, Recorder, Snapshot, animate
+    from kanlens.charts import plot_edge, plot_front, plot_history, plot_scores
     from kanlens.estimators import SymbolicRegressor
     from kanlens.export import export_onnx, export_program, source
     from kanlens.pages import Page, report
+    from kanlens.palettes import PALETTES, Palette
     from kanlens.plotting import plot
+    from kanlens.treeplot import plot_tree
 
 
 def _later(name: str) -> Callable[[Any], str]:
@@ -52,6 +56,17 @@ def _later(name: str) -> Callable[[Any], str]:
 VIEWS.update({KAN: _later("sketch"), Discovery: _later("found"), Front: _later("tradeoff"), History: _later("course")})
 
 _LAZY = {
+    "Film": "kanlens.animation",
+    "Recorder": "kanlens.animation",
+    "Snapshot": "kanlens.animation",
+    "animate": "kanlens.animation",
+    "plot_edge": "kanlens.charts",
+    "plot_front": "kanlens.charts",
+    "plot_history": "kanlens.charts",
+    "plot_scores": "kanlens.charts",
+    "plot_tree": "kanlens.treeplot",
+    "PALETTES": "kanlens.palettes",
+    "Palette": "kanlens.palettes",
     "plot": "kanlens.plotting",  # matplotlib takes a second to import, and training never needs it
     "Page": "kanlens.pages",
     "SymbolicRegressor": "kanlens.estimators",  # scikit-learn
@@ -65,6 +80,7 @@ __all__ = [
     "KAN",
     "LBFGS",
     "LIBRARY",
+    "PALETTES",
     "Adam",
     "BSpline",
     "Basis",
@@ -76,6 +92,7 @@ __all__ = [
     "Edge",
     "Equation",
     "FileError",
+    "Film",
     "Fourier",
     "Front",
     "Function",
@@ -91,7 +108,10 @@ __all__ = [
     "LinearSpline",
     "MissingPackageError",
     "Page",
+    "Palette",
+    "Recorder",
     "SearchSettings",
+    "Snapshot",
     "Sparsity",
     "Spec",
     "Stop",
@@ -102,6 +122,7 @@ __all__ = [
     "Width",
     "__version__",
     "accelerate",
+    "animate",
     "arrange",
     "compile_formula",
     "converge",
@@ -120,6 +141,11 @@ __all__ = [
     "parse",
     "perturb",
     "plot",
+    "plot_edge",
+    "plot_front",
+    "plot_history",
+    "plot_scores",
+    "plot_tree",
     "power",
     "prune",
     "prune_inputs",

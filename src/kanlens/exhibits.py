@@ -14,8 +14,8 @@ from kanlens.data import Array, pair, table
 from kanlens.effects import partial_dependence, pruning
 from kanlens.errors import InputError
 from kanlens.layout import Layout
-from kanlens.lettering import Run, named, numbers, runs, symbol
-from kanlens.mathml import equation, hidden_name, terms
+from kanlens.lettering import Run, hidden_name, named, numbers, runs, symbol
+from kanlens.mathml import equation, terms
 from kanlens.network import KAN, Edge, Width
 from kanlens.portraits import Points, Portrait, portray, some, strongest
 from kanlens.scores import scores
@@ -159,7 +159,7 @@ def _node(view: View, level: int, node: int) -> list[Run]:
         return letters(view.names[node])
     if level == view.model.depth:
         return letters(view.outputs[node])
-    return [Run("h", 0, True), Run(hidden_name(view.model, level, node)[2:], -1)]
+    return [Run("h", 0, True), Run(hidden_name(view.model.depth, level, node)[2:], -1)]
 
 
 def _layout(widths: Sequence[Width], portraits: Sequence[Portrait], place: dict[Edge, int]) -> Json:

@@ -52,6 +52,17 @@ def named(names: Sequence[str] | None, count: int, letter: str, what: str) -> li
     return [mathematics(str(name)) for name in names]
 
 
+def hidden_name(depth: int, level: int, node: int) -> str:
+    """Return what a hidden node is called; in networks of one hidden layer without the layer's number.
+
+    Examples
+    --------
+    >>> hidden_name(2, 1, 0), hidden_name(3, 2, 0)
+    ('h_1', 'h_2,1')
+    """
+    return f"h_{node + 1}" if depth == 2 else f"h_{level},{node + 1}"
+
+
 def mathematics(name: str) -> str:
     r"""Return a name set as mathematics if it is a letter, perhaps with an index; else as it is.
 

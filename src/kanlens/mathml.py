@@ -12,6 +12,7 @@ from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.precedence import precedence_traditional
 
 from kanlens.constants import recognise
+from kanlens.lettering import hidden_name
 from kanlens.network import KAN, Edge
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def lines(
             Line(name, node.written(), _unmarked(node.expression)) for name, node in zip(outputs, above, strict=True)
         ]
     hidden = [
-        [sympy.Symbol(hidden_name(model, level, k)) for k in range(width.size)]
+        [sympy.Symbol(hidden_name(model.depth, level, k)) for k in range(width.size)]
         for level, width in enumerate(model.spec.widths[1:-1], 1)
     ]
     found, levels = [], [ends[0], *hidden, ends[1]]
@@ -132,11 +133,6 @@ def lines(
             if last or node
         ]
     return found[:LINES]
-
-
-def hidden_name(model: KAN, level: int, node: int) -> str:
-    """Return what a hidden node is called, in models of one hidden layer without the layer's number."""
-    return f"h_{node + 1}" if model.depth == 2 else f"h_{level},{node + 1}"
 
 
 def _paths(model: KAN) -> int:

@@ -3,13 +3,10 @@
 Lengths are inches and font sizes are points at `scale=1`; one unit of the axes is one inch.
 """
 
-import cmath
 import io
-import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,32 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Circle
-from matplotlib.textpath import text_to_path
 
+from kanlens.captions import Bounds, Caption, Hand, bounds_of, ink, is_mathematics
 from kanlens.data import Array, table
 from kanlens.errors import InputError
-from kanlens.layout import GAP, Layout
-from kanlens.lettering import named, numbers, symbol
+from kanlens.layout import Layout
+from kanlens.lettering import named
 from kanlens.network import KAN, Edge, Width
-from kanlens.portraits import ROWS, Points, Portrait, portray, some
-
-Color = tuple[float, float, float, float]
-Bounds = tuple[float, float, float, float]
-
-BLACK = (0.0, 0.0, 0.0)
-ACCENT = (0.835, 0.369, 0.0)
-"""Vermilion of M. Okabe and K. Ito's palette (2008), told from black by colour-blind readers too."""
-DATA = (0.0, 0.447, 0.698)  # blue of the same palette
-GREY: Color = (0.82, 0.82, 0.82, 1.0)
-TICK: Color = (0.35, 0.35, 0.35, 1.0)
-
-MARGIN = 0.12  # around everything
-NAME_SIZE, SMALLEST_NAME, TITLE_SIZE = 12.0, 8.0, 13.0
-SYMBOL_SIZE = 0.33  # of the side of a frame
-TICK_SIZE = 0.19  # likewise
+from kanlens.palettes import Color, Palette, as_palette
+from kanlens.portraits import ROWS, Importance, Points, Portrait, portray, some, strongest
 
 
 def plot(
@@ -58,6 +39,10 @@ def plot(
     labels: bool = True,
     scale: float = 1.0,
     fade: Collection[Edge] = (),
+    importance: Importance = "attribution",
+    fold: int | None = None,
+    palette: str | Palette = "colour",
+    font: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
     r"""Draw the network, from the inputs at the bottom to the outputs at the top.
@@ -88,6 +73,16 @@ def plot(
         Size of everything, fonts included; without effect in given axes, which are filled.
     fade : collection of Edge
         Edges to draw in light grey, such as those that are to be pruned.
+    importance : str or sequence of Tensor
+        What opacity and `fold` follow: `"attribution"`, the score; `"deviation"`, how much an edge varies beside
+        the others of its layer; or values of your own, `(out, in)` of each layer.
+    fold : int, optional
+        Draw only so many edges, the most important ones, and the nodes that they touch. Opacity is then relative to
+        the largest score.
+    palette : str or Palette
+        `"colour"`, `"print"` (no colour; symbols have dashed frames) or `"dark"`; all suit colour-blind readers.
+    font : str, optional
+        Family of the words, such as `"DejaVu Serif"`; mathematics keeps matplotlib's own.
     ax : Axes, optional
         Where to draw; without it in a new figure, which pyplot does not know.
 
@@ -99,7 +94,9 @@ def plot(
     Raises
     ------
     InputError
-        If the data do not fit, or there is not one name for each input or output.
+        If the data do not fit, there is not one name for each input or output, or an option makes no sense.
+    UnknownNameError
+        If there is no such palette.
 
     Examples
     --------
@@ -112,22 +109,27 @@ def plot(
     widths = model.spec.widths
     below = named(names, widths[0].size, "x", "inputs")
     above = named(outputs, widths[-1].size, "y", "outputs")
+    if fold is not None and fold < 1:
+        raise InputError(f"expected to fold to at least 1 edge, got {fold}. Leave it out to see all.")
     if not scale > 0:
         raise InputError(f"expected scale > 0, got {scale}. Use 1 for the size that suits most pages.")
     points = some(table(x, widths[0].size, "inputs"), ROWS).to(model.layers[0].grid)
-    portraits = portray(model, points, beta=beta, fade=fade)
-    room = _room(portraits, model.depth, labels, ticks)
-    layout = Layout.of(widths, [portrait.edge for portrait in portraits], room)
-    captions = [*_names(layout, below, 0), *_names(layout, above, -1)]
+    everything = portray(model, points, beta=beta, fade=fade, importance=importance, relative=fold is not None)
+    portraits = everything if fold is None else strongest(everything, fold)
+    hand = Hand(as_palette(palette), font)
+    place = Layout.of if portraits is everything else Layout.folded
+    layout = place(widths, [portrait.edge for portrait in portraits], hand.room(portraits, model.depth, labels, ticks))
+    captions = [*hand.names(layout, below, 0), *hand.names(layout, above, -1)]
     if title:
-        top = max(caption.box()[3] for caption in captions)
-        captions.append(Caption(layout.width / 2, top + 0.12, title, TITLE_SIZE, va="bottom"))
-    captions += _symbols(layout, portraits) if labels else []
-    captions += _ticks(layout, portraits) if ticks else []
-    bounds = _bounds(layout, captions)
-    pen = _Pen.new(bounds, scale) if ax is None else _Pen.on(ax, bounds)
+        captions.append(hand.above(layout, captions, title))
+    if len(portraits) < len(everything):
+        captions.append(hand.below(layout, captions, f"{len(everything) - len(portraits)} weaker edges are not drawn"))
+    captions += hand.symbols(layout, portraits) if labels else []
+    captions += hand.ticks(layout, portraits) if ticks else []
+    bounds = bounds_of(layout, captions)
+    pen = _Pen.new(bounds, scale, hand.palette) if ax is None else _Pen.on(ax, bounds, hand.palette)
     _draw_edges(pen, layout, portraits)
-    _draw_nodes(pen, layout, portraits, widths)
+    _draw_nodes(pen, layout, portraits, everything, widths)
     if samples:
         _draw_samples(pen, layout, portraits)
     for caption in captions:
@@ -146,119 +148,7 @@ class Diagram(Figure):
         return file.getvalue(), {"width": round(96 * wide), "height": round(96 * high)}
 
 
-def _ink(portrait: Portrait) -> Color:
-    """Return the colour of an edge, with its strength as opacity."""
-    return GREY if portrait.faded else (*(BLACK if portrait.symbol is None else ACCENT), portrait.strength)
-
-
-# --- what is written ----------------------------------------------------------------------
-
-
-def _room(portraits: Iterable[Portrait], depth: int, labels: bool, ticks: bool) -> list[float]:
-    """Return the room that symbols and ticks take beside the frames of each layer, in sides."""
-    room = [0.0] * depth
-    for portrait in portraits:
-        if labels and portrait.symbol is not None:
-            wide = SYMBOL_SIZE * _size(symbol(portrait.symbol))[0]
-            room[portrait.edge.layer] = max(room[portrait.edge.layer], wide)
-    return [wide + 1.6 * TICK_SIZE * ticks for wide in room]
-
-
-@dataclass(frozen=True)
-class Caption:
-    """Hold a text, its place and its size."""
-
-    x: float
-    y: float
-    text: str
-    size: float
-    ha: str = "center"
-    va: str = "center"
-    rotation: float = 0.0
-    color: Color = (*BLACK, 1.0)
-
-    def box(self) -> Bounds:
-        """Return left, bottom, right and top."""
-        wide, high = (length * self.size / 72 for length in _size(self.text))
-        left = -{"left": 0.0, "center": 0.5, "right": 1.0}[self.ha] * wide
-        bottom = -{"bottom": 0.0, "center": 0.5, "top": 1.0}[self.va] * high
-        turn = cmath.rect(1.0, math.radians(self.rotation))
-        corners = [turn * complex(u, v) for u in (left, left + wide) for v in (bottom, bottom + high)]
-        across, up = [self.x + corner.real for corner in corners], [self.y + corner.imag for corner in corners]
-        return min(across), min(up), max(across), max(up)
-
-
-def _names(layout: Layout, names: Sequence[str], level: int) -> list[Caption]:
-    """Place the names below the inputs (level 0) or above the outputs (level -1), aslant if they are long."""
-    cell = layout.width / len(names)
-    size = min(NAME_SIZE, 72 * 0.9 * cell / max(1.0, *(_size(name)[0] for name in names)))
-    ha, va, angle = "center", "bottom" if level else "top", 0.0
-    if size < SMALLEST_NAME and len(names) > 1:
-        ha, angle = "left" if level else "right", 45.0
-        size = min(NAME_SIZE, 72 * cell / 1.8)
-    away = layout.radius + 0.05 if level else -layout.radius - 0.05
-    return [
-        Caption(float(x), float(y) + away, name, size, ha, va, angle)
-        for (x, y), name in zip(layout.nodes[level], names, strict=True)
-    ]
-
-
-def _symbols(layout: Layout, portraits: Sequence[Portrait]) -> list[Caption]:
-    """Place the names of symbols on the right of their frames."""
-    captions = []
-    for portrait in portraits:
-        if portrait.symbol is not None:
-            x, y, side, *_ = layout.frames[portrait.edge]
-            place = x + (1 + 0.3 * GAP) * side, y + side / 2
-            color = (*_ink(portrait)[:3], max(_ink(portrait)[3], 0.4))
-            captions.append(Caption(*place, symbol(portrait.symbol), 72 * SYMBOL_SIZE * side, ha="left", color=color))
-    return captions
-
-
-def _ticks(layout: Layout, portraits: Sequence[Portrait]) -> list[Caption]:
-    """Place the ends of each curve's ranges below its frame and, upright, on its left."""
-    written = [[numbers(ends) for ends in portrait.ranges] for portrait in portraits]
-    longest = max((sum(_size(number)[0] for number in pair) for row in written for pair in row), default=1.0)
-    captions, share = [], min(TICK_SIZE, 0.92 / longest)
-    for portrait, ((left, right), (low, high)) in zip(portraits, written, strict=True):
-        x, y, side, *_ = layout.frames[portrait.edge]
-        away, size = 0.05 * side, 72 * share * side
-        captions += [
-            Caption(x, y - away, left, size, "left", "top", color=TICK),
-            Caption(x + side, y - away, right, size, "right", "top", color=TICK),
-            Caption(x - away, y, low, size, "left", "bottom", 90.0, TICK),
-            Caption(x - away, y + side, high, size, "right", "bottom", 90.0, TICK),
-        ]
-    return captions
-
-
-def _bounds(layout: Layout, captions: Sequence[Caption]) -> Bounds:
-    """Return left, bottom, right and top of everything, with a margin."""
-    boxes = [(0.0, 0.0, layout.width, 0.0), *(caption.box() for caption in captions)]
-    left, bottom, right, top = zip(*boxes, strict=True)
-    return min(left) - MARGIN, min(bottom) - MARGIN, max(right) + MARGIN, max(top) + MARGIN
-
-
-@lru_cache(512)
-def _is_mathematics(text: str) -> bool:
-    """Tell whether matplotlib can read the text as mathematics; what it cannot is written as it stands."""
-    if "$" not in text:
-        return False
-    try:
-        for line in text.splitlines():
-            MathTextParser("path").parse(line)
-    except ValueError:
-        return False
-    return True
-
-
-@lru_cache(512)
-def _size(text: str) -> tuple[float, float]:
-    """Return width and height of a text in units of the font's size."""
-    lines = text.splitlines() or [""]
-    math_ = _is_mathematics(text)
-    wide = [text_to_path.get_text_width_height_descent(line, FontProperties(size=100), math_)[0] for line in lines]
-    return max(wide) / 100, 1.2 * len(lines)
+# --- how it is drawn ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -268,47 +158,63 @@ class _Pen:
     figure: Figure
     axes: Axes
     scale: float
+    palette: Palette
 
     @classmethod
-    def new(cls, bounds: Bounds, scale: float) -> "_Pen":
+    def new(cls, bounds: Bounds, scale: float, palette: Palette) -> "_Pen":
         """Make a figure of the size that is needed."""
         left, bottom, right, top = bounds
-        figure = Diagram(figsize=(scale * (right - left), scale * (top - bottom)), facecolor="white")
+        figure = Diagram(figsize=(scale * (right - left), scale * (top - bottom)), facecolor=palette.paper)
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1))
-        return cls._frame(figure, axes, bounds, scale)
+        return cls._frame(figure, axes, bounds, scale, palette)
 
     @classmethod
-    def on(cls, axes: Axes, bounds: Bounds) -> "_Pen":
+    def on(cls, axes: Axes, bounds: Bounds, palette: Palette) -> "_Pen":
         """Fill axes that exist."""
         left, bottom, right, top = bounds
         figure, box = axes.figure.figure, axes.get_window_extent()
         scale = min(box.width / (right - left), box.height / (top - bottom)) / figure.dpi
-        return cls._frame(figure, axes, bounds, scale)
+        return cls._frame(figure, axes, bounds, scale, palette)
 
     @classmethod
-    def _frame(cls, figure: Figure, axes: Axes, bounds: Bounds, scale: float) -> "_Pen":
+    def _frame(cls, figure: Figure, axes: Axes, bounds: Bounds, scale: float, palette: Palette) -> "_Pen":
         axes.set_xlim(bounds[0], bounds[2])
         axes.set_ylim(bounds[1], bounds[3])
         axes.set_aspect("equal")
         axes.set_axis_off()
-        return cls(figure, axes, scale)
+        return cls(figure, axes, scale, palette)
 
     def lines(
-        self, lines: Sequence[Points], colors: Sequence[Color], points: Sequence[float], order: int, fill: str = "none"
+        self,
+        lines: Sequence[Points],
+        colors: Sequence[Color],
+        points: Sequence[float],
+        order: int,
+        *,
+        filled: bool = False,
+        dashed: Sequence[bool] = (False,),
     ) -> None:
-        """Draw lines of a width in points, perhaps with their insides filled."""
-        widths = [self.scale * width for width in points]
+        """Draw lines of a width in points, some dashed, perhaps with the paper inside."""
         collection = LineCollection(
-            lines, colors=colors, linewidths=widths, facecolors=fill, zorder=order, capstyle="round", joinstyle="round"
+            lines,
+            colors=colors,
+            linewidths=[self.scale * width for width in points],
+            linestyles=[(0, (3, 2)) if each else "solid" for each in dashed],
+            facecolors=self.palette.paper if filled else "none",
+            zorder=order,
+            capstyle="butt" if any(dashed) else "round",
+            joinstyle="round",
         )
         self.axes.add_collection(collection, autolim=False)
 
     def circles(self, places: Sequence[Points], radius: float, colors: Sequence[Color], *, filled: bool) -> None:
-        """Draw circles, empty ones with a white inside."""
+        """Draw circles, empty ones with the paper inside."""
         circles = PatchCollection([Circle((float(x), float(y)), radius) for x, y in places], zorder=4)
         circles.set(
-            facecolor=colors if filled else "white", edgecolor=colors, linewidth=0 if filled else 0.9 * self.scale
+            facecolor=colors if filled else self.palette.paper,
+            edgecolor=colors,
+            linewidth=0 if filled else 0.9 * self.scale,
         )
         self.axes.add_collection(circles, autolim=False)
 
@@ -324,7 +230,8 @@ class _Pen:
             rotation=caption.rotation,
             rotation_mode="anchor" if caption.rotation else "default",
             color=caption.color,
-            parse_math=_is_mathematics(caption.text),
+            fontfamily=caption.font,
+            parse_math=is_mathematics(caption.text),
             usetex=False,
             zorder=6,
         )
@@ -343,10 +250,11 @@ def _draw_edges(pen: _Pen, layout: Layout, portraits: Sequence[Portrait]) -> Non
     for order, (strokes, width) in enumerate([(lines, 0.9), (squares, 0.7), (curves, 1.5)], 1):
         pen.lines(
             [stroke for stroke, _ in strokes],
-            [_ink(portrait) for _, portrait in strokes],
+            [ink(pen.palette, portrait) for _, portrait in strokes],
             [width * thin[portrait.edge] for _, portrait in strokes],
             order,
-            fill="white" if strokes is squares else "none",
+            filled=strokes is squares,
+            dashed=[pen.palette.dashed and strokes is squares and p.symbol is not None for _, p in strokes] or [False],
         )
 
 
@@ -373,9 +281,16 @@ class Mark(NamedTuple):
     color: Color
 
 
-def _draw_nodes(pen: _Pen, layout: Layout, portraits: Sequence[Portrait], widths: Sequence[Width]) -> None:
+def _draw_nodes(
+    pen: _Pen,
+    layout: Layout,
+    portraits: Sequence[Portrait],
+    everything: Sequence[Portrait],
+    widths: Sequence[Width],
+) -> None:
     """Draw a dot where a value passes, a circle with its sign where values are added or multiplied."""
-    marks, joins = _marks(layout, portraits, widths)
+    reached = Counter((portrait.edge.layer, portrait.edge.out) for portrait in everything)
+    marks, joins = _marks(layout, _inks(portraits, widths, pen.palette), reached, widths)
     pen.lines([line for line, _ in joins], [color for _, color in joins], [0.9] * len(joins), 1)
     signed, dots = [mark for mark in marks if mark.sign], [mark for mark in marks if not mark.sign]
     pen.circles([mark.place for mark in dots], 0.5 * layout.radius, [mark.color for mark in dots], filled=True)
@@ -385,33 +300,30 @@ def _draw_nodes(pen: _Pen, layout: Layout, portraits: Sequence[Portrait], widths
 
 
 def _marks(
-    layout: Layout, portraits: Sequence[Portrait], widths: Sequence[Width]
+    layout: Layout, inks: Sequence[Sequence[Color]], reached: Counter[tuple[int, int]], widths: Sequence[Width]
 ) -> tuple[list[Mark], list[tuple[Points, Color]]]:
-    """Return the marks of all nodes and factors, and the lines from factors to their products."""
-    reached = Counter((portrait.edge.layer, portrait.edge.out) for portrait in portraits)
-    inks = _inks(portraits, widths)
-    marks = [Mark(place, "", ink) for place, ink in zip(layout.nodes[0], inks[0], strict=True)]
+    """Return the marks of all nodes and factors that have a place, and the lines from factors to their products."""
+    marks = [Mark(place, "", color) for place, color in zip(layout.nodes[0], inks[0], strict=True)]
     joins = []
     for number, (ends, width) in enumerate(zip(layout.ends, widths[1:], strict=True)):
-        sums = [Mark(place, "+" if reached[number, out] > 1 else "", GREY) for out, place in enumerate(ends)]
-        for place, ink, group in zip(layout.nodes[number + 1], inks[number + 1], width.groups(), strict=True):
-            marks += [sums[out]._replace(color=ink) for out in group]
+        for place, color, group in zip(layout.nodes[number + 1], inks[number + 1], width.groups(), strict=True):
+            marks += [Mark(ends[out], "+" if reached[number, out] > 1 else "", color) for out in group]
             if len(group) > 1:
-                marks.append(Mark(place, "x", ink))
-                joins += [(np.array([ends[out], place]), ink) for out in group]
-    return marks, joins
+                marks.append(Mark(place, "x", color))
+                joins += [(np.array([ends[out], place]), color) for out in group if np.isfinite(place).all()]
+    return [mark for mark in marks if np.isfinite(mark.place).all()], joins
 
 
-def _inks(portraits: Sequence[Portrait], widths: Sequence[Width]) -> list[list[Color]]:
+def _inks(portraits: Sequence[Portrait], widths: Sequence[Width], palette: Palette) -> list[list[Color]]:
     """Return the colours of all nodes: as strong as their strongest edge, grey if they have none."""
     owners = [[node for node, group in enumerate(width.groups()) for _ in group] for width in widths]
-    strongest = [[0.0] * width.size for width in widths]
+    most = [[0.0] * width.size for width in widths]
     for portrait in portraits:
         layer, out, in_ = portrait.edge
         if not portrait.faded:
             for level, node in ((layer, in_), (layer + 1, owners[layer + 1][out])):
-                strongest[level][node] = max(strongest[level][node], portrait.strength)
-    return [[(*BLACK, strength) if strength else GREY for strength in level] for level in strongest]
+                most[level][node] = max(most[level][node], portrait.strength)
+    return [[(*palette.spline, strength) if strength else palette.faded for strength in level] for level in most]
 
 
 def _draw_samples(pen: _Pen, layout: Layout, portraits: Sequence[Portrait]) -> None:
@@ -419,7 +331,7 @@ def _draw_samples(pen: _Pen, layout: Layout, portraits: Sequence[Portrait]) -> N
     places = [layout.frames[portrait.edge].inside(portrait.data) for portrait in portraits]
     counts = [len(place) for place in places]
     areas = [(7 * layout.frames[portrait.edge].side * pen.scale) ** 2 for portrait in portraits]
-    colors = [(*DATA, 0.6 * _ink(portrait)[3]) for portrait in portraits]
+    colors = [(*pen.palette.data, 0.6 * ink(pen.palette, portrait)[3]) for portrait in portraits]
     x, y = np.concatenate([np.empty((0, 2)), *places]).T
     pen.axes.scatter(
         x,

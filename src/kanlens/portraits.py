@@ -57,13 +57,17 @@ def portray(
     beta: float = 3.0,
     fade: Collection[Edge] = (),
     importance: Importance = "attribution",
+    relative: bool = False,
     points: int = CURVE_POINTS,
     samples: int = SAMPLES,
 ) -> list[Portrait]:
-    """Return the portraits of all live edges, for each layer ordered by input, then by output."""
+    """Return the portraits of all live edges, for each layer ordered by input, then by output.
+
+    `relative` measures the strength of edges by the largest score, as large networks have only small ones.
+    """
     trace = model.trace(x)
     found = measure(trace, model.spec.widths, importance)
-    strengths = _strengths(found, beta)
+    strengths = _strengths(found, beta, relative)
     views = [
         _View.of(layer, symbols, at, values, points, samples)
         for (layer, symbols, _), at, values in zip(model.parts(), trace.nodes, trace.edges, strict=False)
@@ -130,11 +134,12 @@ def measure(trace: Trace, widths: Sequence[Width], importance: Importance) -> li
     return [each.nan_to_num(nan=1.0) for each in found]
 
 
-def _strengths(scores: Sequence[Tensor], beta: float) -> list[Points]:
+def _strengths(scores: Sequence[Tensor], beta: float, relative: bool) -> list[Points]:
     """Return opacities `(out, in)` of each layer; full ones if nothing varies, as in a single row."""
     if not any(bool(edges.any()) for edges in scores):
         return [np.ones(edges.shape) for edges in scores]
-    return [(beta * edges).tanh().clamp(FAINTEST, 1).double().cpu().numpy() for edges in scores]
+    unit = max(float(edges.amax()) for edges in scores) if relative else 1.0
+    return [(beta / unit * edges).tanh().clamp(FAINTEST, 1).double().cpu().numpy() for edges in scores]
 
 
 @dataclass(frozen=True)
