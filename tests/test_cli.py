@@ -43,6 +43,7 @@ def test_keplers_third_law_is_found_without_the_distractors(tmp_path: Path, caps
         "formula.tex",
         "formula.py",
         "front.csv",
+        "report.html",
         "diagram.png",
         "diagram.svg",
         "model.safetensors",

@@ -66,7 +66,8 @@ def fit(
     target
         The column to explain.
     out
-        A folder for the formula (text, LaTeX, Python), the diagram (PNG, SVG) and the network (safetensors).
+        A folder for the formula (text, LaTeX, Python), a page about it (HTML), the diagram (PNG, SVG) and the network
+        (safetensors).
     functions
         The functions to choose from, such as x,x^2,sin,exp; all by default.
     drop
@@ -90,10 +91,10 @@ def fit(
     say(_report(result, symbols, front, len(x)))
     if out is not None:
         model = compile_formula(front.choose().expression, symbols, dtype=torch.float64)
-        _write(out, result, symbols, front, model, x)
+        _write(out, result, symbols, front, model, x, y)
         notes = {"inputs": symbols, "columns": list(names), "outputs": [result]}
         save(model, out / "model.safetensors", notes=notes)
-        say(f"written: formula (txt, tex, py), front.csv, diagram (png, svg) and model.safetensors in {out}")
+        say(f"written: formula (txt, tex, py), front.csv, diagram (png, svg), report.html, model.safetensors in {out}")
 
 
 def _listed(text: str) -> list[str]:
@@ -154,9 +155,10 @@ def _rounded(expression: "Expr", digits: int = 6) -> "Expr":
     return expression.xreplace({number: sympy.Float(number, digits) for number in expression.atoms(sympy.Float)})
 
 
-def _write(folder: Path, target: str, symbols: Sequence[str], front: Front, model: KAN, x: Tensor) -> None:
-    """Write the formula, the front and the diagram into a folder."""
+def _write(folder: Path, target: str, symbols: Sequence[str], front: Front, model: KAN, x: Tensor, y: Tensor) -> None:
+    """Write the formula, the front, the page and the diagram into a folder."""
     from kanlens.export import source
+    from kanlens.pages import report
     from kanlens.plotting import plot
 
     expression = front.choose().expression
@@ -169,6 +171,7 @@ def _write(folder: Path, target: str, symbols: Sequence[str], front: Front, mode
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
+    report(model, x, y, names=symbols, outputs=[target], front=front, path=folder / "report.html")
     figure = plot(model, x, names=symbols, outputs=[target])
     for ending in ("png", "svg"):
         figure.savefig(folder / f"diagram.{ending}", bbox_inches="tight", dpi=200)

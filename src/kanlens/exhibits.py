@@ -207,7 +207,7 @@ def _candidates(view: View, portraits: Sequence[Portrait]) -> dict[Edge, list[Js
                 {
                     "name": candidate.function.name,
                     "r2": round(candidate.r2, 6),
-                    "formula": equation("phi", terms(c * candidate.function.symbolic(a * sympy.Symbol("t") + b) + d)),
+                    "formula": equation("φ", terms(c * candidate.function.symbolic(a * sympy.Symbol("t") + b) + d)),
                     "curve": _whole(height.where(height.abs() < 3, torch.nan).numpy()),
                 }
             )

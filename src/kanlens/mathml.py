@@ -1,6 +1,7 @@
 """Write formulas as MathML, which browsers set by themselves, with a link from each term to its edge."""
 
 import html
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -12,7 +13,7 @@ from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.precedence import precedence_traditional
 
 from kanlens.constants import recognise
-from kanlens.lettering import hidden_name
+from kanlens.lettering import Run, hidden_name, mathematics, runs
 from kanlens.network import KAN, Edge
 
 if TYPE_CHECKING:
@@ -241,10 +242,31 @@ class _Printer(MathMLPresentationPrinter):  # type: ignore[misc]
     """Print marks as attributes, splines as functions of a name, and every text escaped."""
 
     def __init__(self) -> None:
-        super().__init__({"ln_notation": True})
+        super().__init__({"ln_notation": True, "fold_frac_powers": True})
         plain = type(self.dom).createTextNode.__get__(self.dom)
         # sympy's own writes texts raw, so that a variable called <script> would be one
         self.dom.createTextNode = lambda data: plain(_plain(html.unescape(data)))
+
+    def _print_Symbol(self, symbol: sympy.Symbol, style: str = "plain") -> Element:  # noqa: ARG002
+        """Write a name as pictures do; sympy's own takes every underscore for the beginning of an index."""
+        own = re.fullmatch(r"(h|φ|J|Y)_([\d,]+)", symbol.name)
+        written = [Run(own[1]), Run(own[2], -1)] if own else runs(mathematics(symbol.name))
+        parts = [self._element("mi", run.text) for run in written]
+        if len(written) == 2 and written[1].shift:
+            return self._element("msub", *parts)
+        return parts[0] if len(parts) == 1 else self._element("mrow", *parts)
+
+    def _get_printed_Rational(self, number: sympy.Rational, folded: bool | None = None) -> Element:  # noqa: ARG002
+        """Write the fraction of a power in one line, because one above the other is too small to read."""
+        top = self._element("mn", str(abs(number.p)))
+        parts = [top, self._element("mo", "/"), self._element("mn", str(number.q))]
+        return self._element("mrow", *([self._element("mo", "-")] if number.p < 0 else []), *parts)
+
+    def _element(self, tag: str, *children: Element | str) -> Element:
+        made: Element = self.dom.createElement(tag)
+        for child in children:
+            made.appendChild(self.dom.createTextNode(child) if isinstance(child, str) else child)
+        return made
 
     def _print__Marked(self, expression: _Marked) -> Element:
         row: Element = self.dom.createElement("mrow")
@@ -254,7 +276,7 @@ class _Printer(MathMLPresentationPrinter):  # type: ignore[misc]
 
     def _print__Spline(self, expression: _Spline) -> Element:
         at, layer, out, in_ = expression.args
-        return self._applied(sympy.Symbol(f"phi_{int(layer) + 1},{int(out) + 1},{int(in_) + 1}"), at)
+        return self._applied(sympy.Symbol(f"φ_{int(layer) + 1},{int(out) + 1},{int(in_) + 1}"), at)
 
     def _print_besselj(self, expression: "Expr") -> Element:
         return self._applied(sympy.Symbol(f"J_{expression.args[0]}"), expression.args[1])

@@ -222,8 +222,8 @@ def _markup(letters: Sequence[Run]) -> str:
 def _summary(model: KAN) -> str:
     live, widths = model.live(), [width.size for width in model.spec.widths]
     symbols = sum(model.symbol(edge) is not None for edge in live)
-    words = [f"{' → '.join(map(str, widths))} nodes", f"{len(live)} edges"]
-    words += [f"{symbols} of them symbols"] if symbols else []
+    words = [f"{' → '.join(map(str, widths))} nodes", f"{len(live)} edge{'' if len(live) == 1 else 's'}"]
+    words += [f"{symbols} symbolic"] if symbols else []
     return ", ".join(words)
 
 

@@ -35,6 +35,7 @@
     });
   }
   const width = (runs, size) => size * runs.reduce((sum, [text, shift]) => sum + 0.58 * text.length * (shift ? 0.72 : 1), 0);
+  const many = (count, which = "") => `${count} ${which}edge${count === 1 ? "" : "s"}`;
   const plain = (value) => {
     if (value === null || value === undefined) return "–";
     const size = Math.abs(value);
@@ -80,7 +81,7 @@
     drawNodes(layout, nodes);
     drawNames(layout, words);
     const picture = svg("svg", { class: "net", role: "group", "aria-roledescription": "network diagram", "aria-describedby": "help",
-      "aria-label": `Network of ${shown.length} edges. Inputs: ${data.inputs.map(spoken).join(", ")}. Outputs: ${data.outputs.map(spoken).join(", ")}.` },
+      "aria-label": `Network of ${many(shown.length)}. Inputs: ${data.inputs.map(spoken).join(", ")}. Outputs: ${data.outputs.map(spoken).join(", ")}.` },
       wires, nodes, words);
     byId("diagram").replaceChildren(picture);
     const box = extent(layout, picture);
@@ -269,11 +270,11 @@
     return found;
   }
 
-  function axis({ low, high, log, grounded }, from, to, count) {
+  function axis({ low, high, log, grounded, whole }, from, to, count) {
     if (!(high > low)) { const pad = Math.abs(low) * 0.1 || 1; low -= log ? 0 : pad; high = log ? low * 10 : high + pad; }
     if (!log) {
       const pad = 0.03 * (high - low), a = grounded ? low : low - pad, b = high + pad;
-      return { place: (v) => from + (v - a) / (b - a) * (to - from), ticks: ticks(a, b, count) };
+      return { place: (v) => from + (v - a) / (b - a) * (to - from), ticks: ticks(a, b, whole ? Math.min(count, b - a) : count) };
     }
     const a = Math.log10(low) - 0.05, b = Math.log10(high) + 0.05;
     return { place: (v) => from + (Math.log10(v) - a) / (b - a) * (to - from), ticks: powers(a, b, count) };
@@ -400,14 +401,14 @@
   }
 
   function pruneCard() {
-    if (!data.pruning) return null;
+    if (!data.pruning || edges.length < 2) return null;
     const output = Math.min(state.output, data.pruning[0].rmse.length - 1);
     const points = data.pruning.map((level) => [level.kept, level.rmse[output]]).filter(([, v]) => v > 0);
     if (points.length < 2) return null;
     const kept = data.pruning[state.level].kept, error = data.pruning[state.level].rmse[output];
     return card("What pruning costs", "cost", el("p", { class: "soft note" }, "Error with only the most important edges, nothing refitted"),
-      chart({ wide: 300, high: 250, x: { name: text("edges left"), low: 0, high: edges.length }, y: { name: text("root mean square error"), ...range(points.map((p) => p[1])), log: true },
-        layers: [{ kind: "line", points }, { kind: "choices", points: error > 0 ? [[kept, error]] : [], chosen: 0, labels: [`${kept} edges`], choose: () => byId("slider").focus(), key: () => {} }], label: "Root mean square error by the number of edges left" }));
+      chart({ wide: 300, high: 250, x: { name: text("edges left"), whole: true, low: 0, high: edges.length }, y: { name: text("root mean square error"), ...range(points.map((p) => p[1])), log: true },
+        layers: [{ kind: "line", points }, { kind: "choices", points: error > 0 ? [[kept, error]] : [], chosen: 0, labels: [many(kept)], choose: () => byId("slider").focus(), key: () => {} }], label: "Root mean square error by the number of edges left" }));
   }
 
   function historyCard() {
@@ -419,7 +420,7 @@
     const layers = [{ kind: "line", points: curve(history.loss) }];
     if (history.validation.length) layers.push({ kind: "line", style: "second", points: curve(history.validation) });
     return card("Training", "training", el("p", { class: "soft note" }, history.words),
-      chart({ wide: 300, high: 235, x: { name: text("step"), low: 1, high: Math.max(2, history.loss.length * history.step) }, y: { name: text("loss"), ...range(all), log: true }, layers, label: `Loss by step, from ${plain(history.loss[0])} to ${plain(history.loss[history.loss.length - 1])}` }),
+      chart({ wide: 300, high: 235, x: { name: text("step"), whole: true, low: 1, high: Math.max(2, history.loss.length * history.step) }, y: { name: text("loss"), ...range(all), log: true }, layers, label: `Loss by step, from ${plain(history.loss[0])} to ${plain(history.loss[history.loss.length - 1])}` }),
       el("p", { class: "legend" }, el("span", {}, el("i"), "training"), ...(history.validation.length ? [el("span", {}, el("i", { class: "second" }), "validation")] : [])));
   }
 
@@ -437,7 +438,7 @@
         if (step) { event.preventDefault(); choose(Math.max(0, Math.min(front.length - 1, at + step)), true); }
       };
       const points = front.map((e) => [e.complexity, e.rmse > 0 ? e.rmse : floor]);
-      host.replaceChildren(chart({ wide: 560, high: 280, x: { name: text("complexity"), ...range(points.map((p) => p[0])) }, y: { name: text("root mean square error"), ...range(points.map((p) => p[1])), log: true },
+      host.replaceChildren(chart({ wide: 560, high: 280, x: { name: text("complexity"), whole: true, ...range(points.map((p) => p[0])) }, y: { name: text("root mean square error"), ...range(points.map((p) => p[1])), log: true },
         layers: [{ kind: "line", points }, { kind: "choices", points, chosen: k, labels: front.map((e) => `${e.text}: complexity ${e.complexity}, error ${plain(e.rmse)}`), choose: (j) => choose(j, true), key }], label: "Formulas by complexity and error" }));
       if (focus) host.querySelectorAll(".choice")[k].focus();
     };
@@ -469,14 +470,14 @@
   // --- pruning -------------------------------------------------------------------------
 
   function showPruning() {
-    if (!data.pruning) return;
+    if (!data.pruning || edges.length < 2) return;
     const level = data.pruning[state.level];
     for (const [k, group] of groups) group.classList.toggle("gone", rank.get(k) >= level.kept);
     const gone = new Set(order.slice(level.kept).map((k) => edges[k].id));
     for (const term of document.querySelectorAll("#linked [data-edge]")) term.classList.toggle("gone", gone.has(term.getAttribute("data-edge")));
     const output = Math.min(state.output, level.r2.length - 1);
-    const words = level.kept === edges.length ? `All ${edges.length} edges. R² ${score(level.r2[output])}`
-      : `${level.kept} of ${edges.length} edges, those of importance ${level.kept ? plain(level.least) : "above 1"} and more. R² ${score(level.r2[output])} with nothing refitted`;
+    const words = level.kept === edges.length ? `All ${many(edges.length)}. R² ${score(level.r2[output])}`
+      : `${level.kept} of ${many(edges.length)}, those of importance ${level.kept ? plain(level.least) : "above 1"} and more. R² ${score(level.r2[output])} with nothing refitted`;
     byId("pruned").textContent = words;
     byId("slider").setAttribute("aria-valuetext", words);
   }
@@ -525,12 +526,12 @@
     document.querySelector(".formula").hidden = !byId("linked").firstChild;
     if (data.layouts && data.layouts.length > 1) {
       const few = Object.keys(data.layouts[0].frames).length, more = byId("more");
-      const label = () => { more.textContent = state.view ? `Show the ${few} most important` : `Show ${edges.length - few} more edges`; };
+      const label = () => { more.textContent = state.view ? `Show the ${few} most important` : `Show ${many(edges.length - few, "more ")}`; };
       more.hidden = false;
       more.addEventListener("click", () => { state.view = 1 - state.view; label(); drawDiagram(); });
       label();
     }
-    if (data.pruning) {
+    if (data.pruning && edges.length > 1) {
       data.pruning.reverse();  // the slider begins with all edges
       const slider = byId("slider");
       byId("prune").hidden = false;
