@@ -14,7 +14,7 @@ import sympy
 import torch
 from PIL import Image
 
-from kanlens.animation import Film, Recorder, Snapshot, animate
+from kanlens.animation import Film, animate
 from kanlens.candidates import suggest
 from kanlens.charts import plot_edge, plot_front, plot_history, plot_scores
 from kanlens.errors import InputError, UnknownNameError
@@ -24,6 +24,7 @@ from kanlens.network import KAN, Edge
 from kanlens.palettes import PALETTES, Palette
 from kanlens.plotting import plot
 from kanlens.portraits import portray, strongest
+from kanlens.recording import Recorder, Snapshot
 from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.training import History, fit

@@ -23,7 +23,7 @@ FLOORS = (
     "growth arrangement univariate presentation",
     "training multivariate reductions",
     "convergence pruning snapping compiler",
-    "lettering portraits palettes",
+    "lettering portraits palettes recording",
     "layout mathml effects",
     "captions",
     "rounding",

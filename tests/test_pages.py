@@ -27,6 +27,7 @@ from kanlens.mathml import equation, lines, mathml, terms
 from kanlens.network import KAN, Edge
 from kanlens.pages import Page, report, sketch
 from kanlens.persistence import save
+from kanlens.recording import Recorder
 from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.surgery import cut
@@ -162,6 +163,19 @@ def test_front_and_history_are_there(trained: tuple[KAN, History, Front]) -> Non
     assert found["formula"]["text"] == f"y = {front[1].expression}"  # splines have no formula of their own
     long = payload(report(model, points(100, 2), history=replace(history, loss=tuple([1.0] * 5000)), candidates=0))
     assert len(long["history"]["loss"]) <= 400
+
+
+def test_the_training_can_be_gone_back_to() -> None:
+    x, recorder = points(100, 2), Recorder()
+    model = KAN([2, 1], dtype=torch.float64)
+    fit(model, x, tutorial(x), solver=LevenbergMarquardt(steps=6), callback=recorder)
+    found = payload(report(model, x, snapshots=recorder.snapshots, candidates=0))
+    assert [moment["step"] for moment in found["film"]] == [snapshot.step for snapshot in recorder.snapshots]
+    assert all(set(moment["edges"]) == {edge["id"] for edge in found["edges"]} for moment in found["film"])
+    first, last = (found["film"][k]["edges"]["0-0-0"][1] for k in (0, -1))
+    assert first != last
+    many = payload(report(model, x, snapshots=recorder.snapshots * 50, candidates=0))
+    assert len(many["film"]) <= 40
 
 
 # --- formulas ----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from browser import Browser
 from kanlens.front import Equation, Front
 from kanlens.network import KAN
 from kanlens.pages import report
+from kanlens.recording import Recorder
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.training import fit
 from samples import points, tutorial
@@ -27,11 +28,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = points(200, 4)
     middle = KAN([4, 6, 3, 2])
     y = tutorial(x).expand(-1, 2)
-    history = fit(middle, x, y, solver=LevenbergMarquardt(steps=3), validation=0.2)
+    recorder = Recorder()
+    history = fit(middle, x, y, solver=LevenbergMarquardt(steps=3), validation=0.2, callback=recorder)
     a, b = sympy.symbols("a b")
     front = Front.of([Equation(a, 1, 1.0, 0.1, 90.0), Equation(sympy.exp(sympy.sin(3 * a) + b**2), 9, 0.1, 0.99, 50.0)])
     names = ["a", "b", "c", "</script><script>document.title='owned'</script>"]
-    made = report(middle, x, y, names=names, history=history, front=front, candidates=2)
+    made = report(middle, x, y, names=names, history=history, front=front, snapshots=recorder.snapshots, candidates=2)
     made.save(folder / "middle.html")
     (folder / "notebook.html").write_text(f"<!doctype html><meta charset=utf-8>{made._repr_html_()}", encoding="utf-8")
     large, x = KAN([50, 20, 5]), points(200, 50)
@@ -113,6 +115,21 @@ def test_the_slider_prunes_from_all_edges_to_none(middle: Browser) -> None:
     assert count(middle, "#linked .gone") == half
     slide(middle, 1)
     assert count(middle, ".net .gone") == 48
+
+
+def test_the_training_is_played(middle: Browser) -> None:
+    curve = "document.querySelector('.net .edge .curve').getAttribute('d')"
+    assert text(middle, "#moment") == "As it is now"
+    end = middle.run(curve)
+    middle.run("document.getElementById('step').value = 0")
+    middle.run("document.getElementById('step').dispatchEvent(new Event('input'))")
+    assert text(middle, "#moment").startswith("After step 1")
+    assert middle.run(curve) != end
+    middle.point("#play", click=True)
+    assert text(middle, "#play") == "Stop"
+    middle.run("new Promise((done) => setTimeout(done, 1000))")
+    assert (text(middle, "#play"), text(middle, "#moment")) == ("Play", "As it is now")
+    assert middle.run(curve) == end
 
 
 def test_it_is_used_by_the_keyboard_alone(middle: Browser) -> None:

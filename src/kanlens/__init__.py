@@ -26,6 +26,7 @@ from kanlens.native import accelerate
 from kanlens.network import KAN, Edge, Spec, Trace, Width
 from kanlens.persistence import header, load, save
 from kanlens.pruning import prune, prune_inputs
+from kanlens.recording import Recorder, Snapshot
 from kanlens.regrid import regrid
 from kanlens.scores import scores
 from kanlens.search import SearchSettings, search
@@ -38,7 +39,7 @@ from kanlens.version import __version__
 from kanlens.views import VIEWS
 
 if TYPE_CHECKING:
-    from kanlens.animation import Film, Recorder, Snapshot, animate
+    from kanlens.animation import Film, animate
     from kanlens.charts import plot_edge, plot_front, plot_history, plot_scores
     from kanlens.estimators import SymbolicRegressor
     from kanlens.export import export_onnx, export_program, source
@@ -57,8 +58,6 @@ VIEWS.update({KAN: _later("sketch"), Discovery: _later("found"), Front: _later("
 
 _LAZY = {
     "Film": "kanlens.animation",
-    "Recorder": "kanlens.animation",
-    "Snapshot": "kanlens.animation",
     "animate": "kanlens.animation",
     "plot_edge": "kanlens.charts",
     "plot_front": "kanlens.charts",

@@ -1,7 +1,6 @@
 """Film a network while it is trained."""
 
 import base64
-import copy
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,52 +15,12 @@ from kanlens.charts import bare
 from kanlens.container import write_atomically
 from kanlens.data import Array
 from kanlens.errors import InputError
-from kanlens.network import KAN
 from kanlens.palettes import Palette, as_palette
 from kanlens.plotting import Diagram, plot
+from kanlens.recording import Snapshot
 
 STRIP = 1.5  # inches that the loss takes below the diagram
 PAUSE = 4  # frames for which the last one stands
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Hold a network as it was after a step, and the objective then."""
-
-    step: int
-    loss: float
-    model: KAN
-
-
-@dataclass
-class Recorder:
-    """Keep snapshots of a network while it is trained: a callback for :func:`kanlens.fit`.
-
-    When there are more than `most`, every second one is dropped and from then on half as many are kept, so that
-    memory stays bounded and the snapshots are evenly spread.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from kanlens import LevenbergMarquardt, fit
-    >>> x, recorder = torch.rand(50, 1), Recorder(most=8)
-    >>> history = fit(KAN([1, 1]), x, x**2, solver=LevenbergMarquardt(steps=10), callback=recorder)
-    >>> len(recorder.snapshots) <= 8
-    True
-    """
-
-    most: int = 60
-    every: int = 1
-    snapshots: list[Snapshot] = field(default_factory=list)
-
-    def __call__(self, step: int, loss: float, model: KAN) -> None:
-        """Keep a copy of the network if it is this step's turn."""
-        if step % self.every:
-            return
-        self.snapshots.append(Snapshot(step, loss, copy.deepcopy(model)))
-        if len(self.snapshots) > self.most:
-            self.snapshots = self.snapshots[1::2]
-            self.every *= 2
 
 
 @dataclass(frozen=True)
@@ -86,7 +45,7 @@ def animate(snapshots: Sequence[Snapshot], x: Array, *, seconds: float = 6.0, dp
     Parameters
     ----------
     snapshots : sequence of Snapshot
-        What a :class:`Recorder` has kept.
+        What a :class:`kanlens.Recorder` has kept.
     x : Tensor or array
         Inputs `(rows, in)`.
     seconds : float
@@ -104,6 +63,7 @@ def animate(snapshots: Sequence[Snapshot], x: Array, *, seconds: float = 6.0, dp
     Examples
     --------
     >>> import torch
+    >>> from kanlens import KAN
     >>> film = animate([Snapshot(1, 0.1, KAN([1, 1])), Snapshot(2, 0.01, KAN([1, 1], seed=1))], torch.rand(20, 1))
     >>> film.gif[:6], film.frames
     (b'GIF89a', 2)

@@ -18,6 +18,7 @@ from kanlens.lettering import Run, hidden_name, named, numbers, runs, symbol
 from kanlens.mathml import equation, terms
 from kanlens.network import KAN, Edge, Width
 from kanlens.portraits import Points, Portrait, portray, some, strongest
+from kanlens.recording import Snapshot
 from kanlens.scores import scores
 from kanlens.symbolic import formula
 
@@ -46,6 +47,9 @@ DOTS = 400
 
 INPUTS, OUTPUTS = 12, 8
 """Inputs, the most important ones, whose effects are shown, and the outputs that they are shown on."""
+
+FRAMES = 40
+"""Moments of a training that can be gone back to."""
 
 STEPS = 40
 """Most edges of a network of symbols whose formula is simplified, because that takes time."""
@@ -284,6 +288,22 @@ def course(history: "History") -> Json:
         "penalty": [_short(value) for value in history.penalty[::step]],
         "words": f"{type(history.solver).__name__}, {len(history.loss)} steps, {history.seconds:.2g} s. "
         + history.stop.value,
+    }
+
+
+def film(portraits: Sequence[Portrait], snapshots: Sequence[Snapshot], x: Tensor) -> list[Json]:
+    """Return the curves and scores of the edges shown as they were while the network was trained."""
+    shown = {portrait.edge for portrait in strongest(portraits, SHOWN)}
+    few = snapshots[:: max(1, -(-len(snapshots) // FRAMES))]
+    return [{"step": each.step, "loss": _short(each.loss), "edges": _moment(each.model, shown, x)} for each in few]
+
+
+def _moment(model: KAN, shown: set[Edge], x: Tensor) -> Json:
+    portraits = portray(copy.deepcopy(model).double().cpu(), some(x, ROWS), points=31, samples=1)
+    return {
+        "-".join(map(str, portrait.edge)): [_short(portrait.score), _whole(portrait.curve[:, 1])]
+        for portrait in portraits
+        if portrait.edge in shown
     }
 
 

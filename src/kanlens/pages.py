@@ -21,6 +21,7 @@ from kanlens.lettering import Run
 from kanlens.mathml import equation, lines, terms
 from kanlens.network import KAN
 from kanlens.portraits import Portrait, anywhere, strongest
+from kanlens.recording import Snapshot
 from kanlens.training import History
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def report(
     title: str | None = None,
     front: Front | None = None,
     history: History | None = None,
+    snapshots: Sequence[Snapshot] = (),
     candidates: int = 24,
     path: str | Path | None = None,
 ) -> Page:
@@ -79,6 +81,8 @@ def report(
         The formulas of a search, from short to long.
     history : History, optional
         What :func:`kanlens.fit` returned.
+    snapshots : sequence of Snapshot
+        What a :class:`kanlens.Recorder` kept, so that the reader can go back in the training.
     candidates : int
         Splines, the most important ones, that symbols are looked for; each takes about a third of a second.
     path : str or Path, optional
@@ -109,6 +113,7 @@ def report(
         "fit": exhibits.errors(view),
         "history": None if history is None else exhibits.course(history),
         "front": None if front is None else exhibits.tradeoffs(front, view.outputs[0]),
+        "film": exhibits.film(portraits, snapshots, view.x),
     }
     parts = {
         **_written(view, expressions, portraits),

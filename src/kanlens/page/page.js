@@ -482,6 +482,42 @@
     byId("slider").setAttribute("aria-valuetext", words);
   }
 
+  // --- the training --------------------------------------------------------------------
+
+  let clock = null;
+  function showMoment(number) {
+    const last = data.film.length - 1, moment = data.film[number], layout = data.layouts[state.view];
+    const scores = Object.values(moment.edges).map(([value]) => value ?? 0), most = Math.max(...scores, 1e-300);
+    for (const [k, group] of groups) {
+      const then = moment.edges[edges[k].id];
+      if (!then) continue;
+      const [left, bottom, side] = layout.frames[k];
+      const inside = (u, v) => [left + side * (0.1 + 0.8 * u), -bottom - side * (0.1 + 0.8 * v)];
+      const now = number === last;
+      group.querySelector(".curve").setAttribute("d", pieces(now ? edges[k].curve : then[1], inside));
+      group.setAttribute("opacity", (now ? strength(edges[k]) : strength({ score: (then[0] ?? 0) / most * strongest })).toFixed(3));
+    }
+    const words = number === last ? "As it is now" : `After step ${moment.step}, objective ${plain(moment.loss)}`;
+    byId("moment").textContent = words;
+    byId("step").value = number;
+    byId("step").setAttribute("aria-valuetext", words);
+  }
+
+  function play(on) {
+    clearInterval(clock);
+    clock = null;
+    byId("play").textContent = on ? "Stop" : "Play";
+    byId("play").setAttribute("aria-pressed", on ? "true" : "false");
+    if (!on) return;
+    let number = Number(byId("step").value) >= data.film.length - 1 ? 0 : Number(byId("step").value);
+    showMoment(number);
+    clock = setInterval(() => {
+      number += 1;
+      showMoment(number);
+      if (number === data.film.length - 1) play(false);
+    }, 160);
+  }
+
   // --- the page ------------------------------------------------------------------------
 
   function setTheme(dark) {
@@ -538,13 +574,21 @@
       slider.max = data.pruning.length - 1;
       slider.addEventListener("input", () => { state.level = Number(slider.value); showPruning(); const card = pruneCard(); if (card && byId("cost")) byId("cost").replaceWith(card); });
     }
+    if (data.film && data.film.length > 1 && edges.length) {
+      byId("film").hidden = false;
+      byId("step").max = data.film.length - 1;
+      byId("step").addEventListener("input", () => { play(false); showMoment(Number(byId("step").value)); });
+      byId("play").addEventListener("click", () => play(clock === null));
+    }
     const linked = byId("linked"), termAt = (event) => event.target.closest("[data-edge]");
     const numbers = new Map(edges.map((edge, k) => [edge.id, k]));
     linked.addEventListener("pointerover", (event) => { const term = termAt(event); if (term) look(numbers.get(term.getAttribute("data-edge"))); });
     linked.addEventListener("pointerleave", () => look(state.pinned));
     linked.addEventListener("click", (event) => { const term = termAt(event); if (term) pin(numbers.get(term.getAttribute("data-edge"))); });
-    if (edges.length) drawDiagram();
-    else byId("diagram").textContent = byId("edge").textContent = "All edges are cut.";
+    if (edges.length) {
+      drawDiagram();
+      if (!byId("film").hidden) showMoment(data.film.length - 1);
+    } else byId("diagram").textContent = byId("edge").textContent = "All edges are cut.";
     drawCards();
   }
   begin();
