@@ -34,7 +34,7 @@ def mathml(expression: "Expr") -> str:
 
     Examples
     --------
-    >>> print(mathml(sympy.Symbol("x_1") ** 2))
+    >>> print(mathml(sympy.Symbol("x_1") ** 2 * 1.0000001))
     <msup><msub><mi>x</mi><mi>1</mi></msub><mn>2</mn></msup>
     """
     return str(_Printer().doprint(_rounded(expression)))
@@ -299,6 +299,8 @@ def _plain(text: str) -> str:
 
 def _rounded(expression: "Expr") -> "Expr":
     """Return an expression whose decimals are as long as a reader wants to see; 1.0 is 1."""
-    short = {number: sympy.Float(number, DIGITS) for number in expression.atoms(sympy.Float)}
-    whole = {number: sympy.Integer(int(value)) for number, value in short.items() if value == int(value)}
-    return expression.xreplace(short | whole)
+    short = {number: f"{float(number):.{DIGITS}g}" for number in expression.atoms(sympy.Float)}
+    whole = {number: float(text).is_integer() for number, text in short.items()}
+    return expression.xreplace(
+        {n: sympy.Integer(int(float(text))) if whole[n] else sympy.Float(text, DIGITS) for n, text in short.items()}
+    )

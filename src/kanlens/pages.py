@@ -58,7 +58,7 @@ def report(
     front: Front | None = None,
     history: History | None = None,
     snapshots: Sequence[Snapshot] = (),
-    candidates: int = 24,
+    candidates: int = 12,
     path: str | Path | None = None,
 ) -> Page:
     """Return a page about a network on data: one file of HTML that needs nothing else.
