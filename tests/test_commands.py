@@ -143,6 +143,10 @@ def test_plot_draws_with_and_without_data(law: Path, table: Path, tmp_path: Path
     assert (tmp_path / "d.svg").read_text().count("<svg") == 1
     assert run(["plot", str(law), "--out", str(tmp_path / "d.png")]) == 0
     assert (tmp_path / "d.png").read_bytes()[:4] == b"\x89PNG"
+    arguments = ["--fold", "1", "--palette", "print", "--ticks", "--samples", "--scale", "2"]
+    assert run(["plot", str(law), str(table), "--out", str(tmp_path / "e.svg"), *arguments]) == 0
+    assert (tmp_path / "e.svg").read_bytes() != (tmp_path / "d.svg").read_bytes()
+    assert run(["plot", str(law), "--out", str(tmp_path / "d.png"), "--palette", "pink"]) == 2
     assert run(["plot", str(law), "--out", str(tmp_path / "d.xyz")]) == 2
     assert "expected a picture" in capsys.readouterr().err
 
@@ -198,5 +202,15 @@ def test_options_may_stand_in_a_file(
 def test_the_help_names_commands_and_exit_codes(capsys: Capture) -> None:
     assert run(["--help"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    for word in ("predict", "formula", "export", "info", "plot", "fit", "--install-completion", "130 interrupted"):
+    for word in (
+        "predict",
+        "formula",
+        "export",
+        "info",
+        "plot",
+        "report",
+        "fit",
+        "--install-completion",
+        "130 interrupted",
+    ):
         assert word in printed

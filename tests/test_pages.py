@@ -120,6 +120,8 @@ def test_pruning_costs_nothing_at_first_and_everything_at_last(trained: tuple[KA
     levels = found["pruning"]
     assert [level["kept"] for level in levels] == sorted({level["kept"] for level in levels})
     assert levels[-1]["kept"] == len(found["edges"])
+    ranked = sorted((edge["score"] for edge in found["edges"]), reverse=True)
+    assert [level["least"] for level in levels[1:]] == [ranked[level["kept"] - 1] for level in levels[1:]]
     assert levels[-1]["rmse"][0] == pytest.approx(found["fit"][0]["rmse"], rel=1e-3)
     assert levels[0]["r2"][0] <= 1e-3  # a constant explains nothing
 

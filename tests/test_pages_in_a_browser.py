@@ -185,7 +185,8 @@ def test_letters_have_contrast_in_light_and_in_dark(middle: Browser) -> None:
       const probe = document.body.appendChild(document.createElement('i'));
       const at = (name) => { probe.style.color = `var(${name})`; return light(getComputedStyle(probe).color); };
       const contrast = (a, b) => (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-      return ['--ink', '--soft', '--symbol'].flatMap((n) => ['--card', '--paper'].map((b) => contrast(at(n), at(b))));
+      const pairs = ['--ink', '--soft', '--symbol'].flatMap((n) => ['--card', '--paper'].map((b) => [n, b]));
+      return [...pairs, ['--symbol', '--hot']].map(([n, b]) => contrast(at(n), at(b)));
     })()"""
     for dark in (False, True):
         middle.media(dark=dark)

@@ -146,7 +146,18 @@ def info(law: Path, /, *, json: Json = False) -> None:
         say(f"{key + ':':<12}{shown if shown != '' else 'none'}")
 
 
-def plot(law: Path, table: Path | None = None, /, *, out: Path) -> None:
+def plot(
+    law: Path,
+    table: Path | None = None,
+    /,
+    *,
+    out: Path,
+    fold: int | None = None,
+    palette: Literal["colour", "print", "dark"] = "colour",
+    ticks: bool = False,
+    samples: bool = False,
+    scale: float = 1.0,
+) -> None:
     """Draw the diagram of a law.
 
     Example: kanlens plot results/model.safetensors planets.csv --out diagram.svg
@@ -159,12 +170,32 @@ def plot(law: Path, table: Path | None = None, /, *, out: Path) -> None:
         Data that say where the curves matter; without them, points in the range of the network's grids.
     out
         The picture: PNG, SVG or PDF by its ending.
+    fold
+        Draw only so many edges, the most important ones.
+    palette
+        The colours; print has none.
+    ticks
+        Write the ranges of the curves.
+    samples
+        Show some of the data on the curves.
+    scale
+        Size of everything.
     """
     from kanlens import plotting
 
     found = Law.read(law)
     x = anywhere(found.model) if table is None else found.points(read_table(table, only=found.columns))
-    figure = plotting.plot(found.model, x.to(found.model.dtype), names=found.inputs, outputs=found.outputs)
+    figure = plotting.plot(
+        found.model,
+        x.to(found.model.dtype),
+        names=found.inputs,
+        outputs=found.outputs,
+        fold=fold,
+        palette=palette,
+        ticks=ticks,
+        samples=samples,
+        scale=scale,
+    )
     picture = io.BytesIO()
     try:
         figure.savefig(picture, format=out.suffix.lstrip(".") or "png", bbox_inches="tight", dpi=200)
