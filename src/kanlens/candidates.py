@@ -97,8 +97,8 @@ class Curve:
     weight: Tensor
 
 
-def curves(model: KAN, x: Tensor) -> dict[Edge, Curve]:
-    """Return the curves of all live edges of a float64 network."""
+def curves(model: KAN, x: Tensor, edges: Iterable[Edge] | None = None) -> dict[Edge, Curve]:
+    """Return the curves of some edges of a float64 network, by default of all live ones."""
     with torch.enable_grad():
         trace = model.trace(x)
         feel = [torch.zeros_like(edges) for edges in trace.edges]
@@ -106,7 +106,7 @@ def curves(model: KAN, x: Tensor) -> dict[Edge, Curve]:
             grads = torch.autograd.grad(output.sum(), trace.edges, retain_graph=True, materialize_grads=True)
             feel = [total + grad.detach() ** 2 for total, grad in zip(feel, grads, strict=True)]
     result = {}
-    for edge in model.live():
+    for edge in model.live() if edges is None else edges:
         layer, out, in_ = edge
         points, values = trace.nodes[layer][:, in_].detach(), trace.edges[layer][:, out, in_].detach()
         weight = torch.nan_to_num(feel[layer][:, out, in_])

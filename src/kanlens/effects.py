@@ -68,7 +68,16 @@ def without(model: KAN, x: Tensor, edges: Collection[Edge]) -> Tensor:
     >>> bool(without(model, x, model.live()).std() < 1e-6)
     True
     """
-    means = [edge.mean(0) for edge in model.trace(x).edges]  # (out, in) of each layer
+    return _constant(model, x, edges, _means(model, x))
+
+
+def _means(model: KAN, x: Tensor) -> list[Tensor]:
+    """Return the mean of each edge over the data, `(out, in)` of each layer."""
+    return [edges.mean(0) for edges in model.trace(x).edges]
+
+
+def _constant(model: KAN, x: Tensor, edges: Collection[Edge], means: Sequence[Tensor]) -> Tensor:
+    """Return the outputs `(batch, out)` with some edges replaced by constants."""
     bare, flat = cut(model, edges), x
     for number, (layer, symbols, width) in enumerate(bare.parts()):
         constant = torch.zeros_like(means[number])
@@ -86,6 +95,7 @@ class Pruned(NamedTuple):
     rmse: tuple[float, ...]
 
 
+@torch.no_grad()
 def pruning(model: KAN, x: Tensor, y: Tensor, order: Sequence[Edge], *, levels: int = 25) -> list[Pruned]:
     """Return what the weakest edges are worth: the errors when only the first of `order` are left.
 
@@ -105,10 +115,10 @@ def pruning(model: KAN, x: Tensor, y: Tensor, order: Sequence[Edge], *, levels: 
     >>> [level.kept for level in pruning(model, x, model(x), model.live())]
     [0, 1, 2]
     """
-    share = torch.linspace(0, 1, levels) ** 1.5
+    share, means = torch.linspace(0, 1, levels) ** 1.5, _means(model, x)
     kept = sorted({round(len(order) * float(s)) for s in share})
     found = []
     for count in kept:
-        errors = (without(model, x, order[count:]) - y).square().mean(0).sqrt()
+        errors = (_constant(model, x, order[count:], means) - y).square().mean(0).sqrt()
         found.append(Pruned(count, tuple(errors.tolist())))
     return found

@@ -39,6 +39,9 @@ LARGEST = 2000
 NUMBERS = 60_000
 """Numbers that all curves may take together, and all data points; fewer for each edge of a large network."""
 
+TRACED = 20_000_000
+"""Values of edges that are held at once, 8 bytes each."""
+
 ROWS = 1000
 """Rows that pruning and effects are measured on."""
 
@@ -61,6 +64,7 @@ class View:
 
     own: KAN
     model: KAN
+    live: list[Edge]
     x: Tensor
     y: Tensor
     predicted: Tensor
@@ -89,7 +93,13 @@ class View:
             points, given = (part.cpu() for part in pair(x, y, widths[0], widths[-1]))
         with torch.no_grad():
             predicted = work(points)
-        return cls(model, work, points, predicted if y is None else given, predicted, y is not None, *ends, real)
+        return cls(
+            model, work, work.live(), points, predicted if y is None else given, predicted, y is not None, *ends, real
+        )
+
+    def few(self, most: int = ROWS) -> Tensor:
+        """Return at most so many rows, fewer of a large network, as tracing takes rows times edges numbers."""
+        return some(self.x, max(50, min(most, TRACED // max(1, len(self.live)))))
 
 
 def _unique(names: Sequence[str] | None, count: int, letter: str, what: str) -> list[str]:
@@ -107,10 +117,10 @@ def _unique(names: Sequence[str] | None, count: int, letter: str, what: str) -> 
 
 def portraits_of(view: View) -> list[Portrait]:
     """Return the portraits of the edges, with fewer points the more there are."""
-    edges = max(1, len(view.model.live()))
+    edges = max(1, len(view.live))
     points, samples = (min(most, max(least, NUMBERS // edges)) for most, least in ((121, 25), (300, 30)))
-    found = portray(view.model, some(view.x, 5 * ROWS), points=points, samples=samples)
-    return strongest(found, LARGEST if view.real else SHOWN)
+    most = LARGEST if view.real else SHOWN
+    return portray(view.model, view.few(5 * ROWS), most=most, points=points, samples=samples)
 
 
 def diagram(view: View, portraits: Sequence[Portrait], candidates: int = 0) -> Json:
@@ -127,7 +137,7 @@ def diagram(view: View, portraits: Sequence[Portrait], candidates: int = 0) -> J
     }
     return {
         "edges": [_edge(view, portrait, known.get(portrait.edge, [])) for portrait in portraits],
-        "omitted": len(view.model.live()) - len(portraits),
+        "omitted": len(view.live) - len(portraits),
         "layouts": layouts,
         "data": shared,
         "products": [[len(group) for group in width.groups()] for width in widths[1:]],
@@ -193,7 +203,9 @@ def _cents(inches: float) -> float:
 
 def _candidates(view: View, portraits: Sequence[Portrait]) -> dict[Edge, list[Json]]:
     """Return the symbols that fit the strongest splines best, with their curves in the edge's frame."""
-    seen, found = curves(view.model, some(view.x, ROWS)), {}
+    if not portraits:
+        return {}
+    seen, found = curves(view.model, view.few(), [portrait.edge for portrait in portraits]), {}
     for portrait in portraits:
         curve = seen[portrait.edge]
         order = curve.x.argsort()
@@ -225,7 +237,8 @@ def _candidates(view: View, portraits: Sequence[Portrait]) -> dict[Edge, list[Js
 def pruning_costs(view: View, portraits: Sequence[Portrait]) -> list[Json]:
     """Return for some numbers of edges the least score that they have, and the errors without the others."""
     order = sorted(portraits, key=lambda p: -p.score)
-    x, y = some(view.x, ROWS), some(view.y, ROWS)
+    x = view.few()
+    y = some(view.y, len(x))  # the same rows
     spread = y.std(0, correction=0).tolist()
     return [
         {
@@ -240,10 +253,11 @@ def pruning_costs(view: View, portraits: Sequence[Portrait]) -> list[Json]:
 
 def effects(view: View) -> list[Json]:
     """Return the partial dependences on the most important inputs."""
-    importance = scores(view.model, view.x).nodes[0].nan_to_num()
+    importance = scores(view.model, view.few()).nodes[0].nan_to_num()
+    rows = max(10, min(100, TRACED // (2 * len(view.live) + 1)))  # each is computed at every point of the picture
     found = []
     for column in importance.argsort(descending=True)[:INPUTS].tolist():
-        effect = partial_dependence(view.model, view.x, column)
+        effect = partial_dependence(view.model, view.x, column, rows=rows)
         found.append(
             {
                 "input": letters(view.names[column]),
@@ -299,7 +313,7 @@ def film(portraits: Sequence[Portrait], snapshots: Sequence[Snapshot], x: Tensor
 
 
 def _moment(model: KAN, shown: set[Edge], x: Tensor) -> Json:
-    portraits = portray(copy.deepcopy(model).double().cpu(), some(x, ROWS), points=31, samples=1)
+    portraits = portray(copy.deepcopy(model).double().cpu(), x, points=31, samples=1)
     return {
         "-".join(map(str, portrait.edge)): [_short(portrait.score), _whole(portrait.curve[:, 1])]
         for portrait in portraits
@@ -329,7 +343,7 @@ def tradeoffs(front: "Front", output: str) -> list[Json]:
 
 def formulas(view: View, front: "Front | None") -> "dict[str, Expr]":
     """Return the formula of each output: the network's own, else the search's, else none."""
-    live = view.model.live()
+    live = view.live
     if live and len(live) <= STEPS and all(view.model.symbol(edge) is not None for edge in live):
         return {name: formula(view.own, names=view.names, output=k) for k, name in enumerate(view.outputs[:OUTPUTS])}
     if front is not None and len(front) and len(view.outputs) == 1:

@@ -111,8 +111,7 @@ def lines(
     """
     writer = _Writer(model, 16 * torch.finfo(model.dtype).eps, set(model.live() if shown is None else shown))
     ends = [[sympy.Symbol(name) for name in group] for group in (names, outputs)]
-    named = all(model.symbol(edge) is not None for edge in model.live())
-    if _paths(model) <= (NESTED if named else UNNAMED):
+    if _is_short(model):
         nodes = ends[0]
         for number in range(model.depth):
             above = writer.layer(number, nodes)
@@ -136,12 +135,21 @@ def lines(
     return found[:LINES]
 
 
-def _paths(model: KAN) -> int:
+def _is_short(model: KAN) -> bool:
+    """Tell whether outputs are written as one formula each."""
+    live = model.live()
+    if len(live) > NESTED:
+        return False
+    named = all(model.symbol(edge) is not None for edge in live)
+    return _paths(model, live) <= (NESTED if named else UNNAMED)
+
+
+def _paths(model: KAN, live: Sequence[Edge]) -> int:
     """Return the number of terms when everything is put into everything."""
     counts, total = [1] * model.spec.widths[0].size, 0
     for number, width in enumerate(model.spec.widths[1:]):
         sums = [0] * width.subnodes
-        for edge in model.live():
+        for edge in live:
             if edge.layer == number:
                 sums[edge.out] += counts[edge.in_]
         counts = [sum(sums[sub] for sub in group) for group in width.groups()]

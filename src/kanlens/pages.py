@@ -113,7 +113,7 @@ def report(
         "fit": exhibits.errors(view),
         "history": None if history is None else exhibits.course(history),
         "front": None if front is None else exhibits.tradeoffs(front, view.outputs[0]),
-        "film": exhibits.film(portraits, snapshots, view.x),
+        "film": exhibits.film(portraits, snapshots, view.few()),
     }
     parts = {
         **_written(view, expressions, portraits),

@@ -58,12 +58,14 @@ def portray(
     fade: Collection[Edge] = (),
     importance: Importance = "attribution",
     relative: bool = False,
+    most: int | None = None,
     points: int = CURVE_POINTS,
     samples: int = SAMPLES,
 ) -> list[Portrait]:
     """Return the portraits of all live edges, for each layer ordered by input, then by output.
 
-    `relative` measures the strength of edges by the largest score, as large networks have only small ones.
+    `relative` measures the strength of edges by the largest score, as large networks have only small ones. With `most`
+    there are at most so many, those of the largest scores.
     """
     trace = model.trace(x)
     found = measure(trace, model.spec.widths, importance)
@@ -78,6 +80,10 @@ def portray(
         for function, out, in_ in zip(symbols.functions, symbols.out, symbols.in_, strict=True)
     }
     faded = {tuple(edge) for edge in fade}
+    edges = model.live()
+    if most is not None and len(edges) > most:
+        weights = [each.tolist() for each in found]
+        edges = sorted(edges, key=lambda edge: (-weights[edge.layer][edge.out][edge.in_], edge))[:most]
     return [
         Portrait(
             edge,
@@ -89,7 +95,7 @@ def portray(
             strength=float(strengths[edge.layer][edge.out, edge.in_]),
             faded=edge in faded,
         )
-        for edge in sorted(model.live(), key=lambda edge: (edge.layer, edge.in_, edge.out))
+        for edge in sorted(edges, key=lambda edge: (edge.layer, edge.in_, edge.out))
     ]
 
 
