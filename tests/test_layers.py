@@ -22,7 +22,7 @@ FLOORS = (
     "objective surgery choice structure problems sparse",
     "growth arrangement univariate presentation",
     "training multivariate reductions",
-    "convergence pruning snapping compiler",
+    "convergence pruning snapping compiler nodes",
     "lettering portraits palettes recording",
     "layout mathml effects",
     "captions",

@@ -13,13 +13,16 @@ from kanlens.functions import LIBRARY, Function
 from kanlens.problems import EXPONENTIAL, Outer, Problem, outers
 from kanlens.sparse import best_subsets, coefficients
 from kanlens.trees import Call, Number, Tree, Variable, add, monomial, multiply, raise_to, substitute, values
-from kanlens.univariate import Guess, curve_names
+from kanlens.univariate import Guess, curve_names, simplest_first
 
 POINTS = 400
 """Rows that comparisons of many features look at."""
 
 MOST_FEATURES = 3000
 """Features that a dictionary may have."""
+
+MOST_TERMS = 60
+"""Terms of a polynomial."""
 
 NATURAL = ("sin", "cos", "exp", "log")
 """Functions that occur of a variable itself, without a factor."""
@@ -43,6 +46,36 @@ def power_products(problem: Problem) -> Iterator[list[Guess]]:
         c = float((problem.felt() ** 2 * base * problem.t).sum() / (problem.felt() ** 2 * base**2).sum())
         error = float(((c * base - problem.t) * problem.felt()).square().mean())
         yield [Guess(problem.formula(multiply(Number(c), before)), error)]
+
+
+def polynomials(problem: Problem) -> Iterator[list[Guess]]:
+    """Yield the polynomial of lowest degree, inside an outer function, that leaves no more than round-off.
+
+    Its coefficients are found by one linear fit, however many there are; those that are round-off are left out.
+    """
+    rows = torch.arange(min(POINTS, len(problem.t)))
+    z, t = problem.z[rows], problem.t[rows]
+    for degree in range(1, 10):
+        powers = [row for row in itertools.product(range(degree + 1), repeat=problem.size) if 0 < sum(row) <= degree]
+        if len(powers) > min(MOST_TERMS, len(t) - 4):
+            return
+        trees = [monomial(row) for row in powers]
+        columns = torch.stack([values(tree, z) for tree in trees], 1)
+        found = []
+        for outer in outers(t)[:4]:
+            tau = outer.forward(t)
+            one = torch.ones_like(tau)
+            *c, d = coefficients(columns, tau, one)
+            sizes = columns.norm(dim=0) * torch.tensor(c, dtype=z.dtype).abs()
+            left = (columns @ torch.tensor(c, dtype=z.dtype) + d - tau).norm()
+            if float(left) < 1e-10 * float((tau - tau.mean()).norm()):
+                kept = [k for k, size in enumerate(sizes.tolist()) if size > 1e-8 * float(sizes.amax())]
+                terms = [multiply(Number(c[k]), trees[k]) for k in kept]
+                bodies = [add(*terms, Number(d)), *([add(*terms)] if abs(d) < 1e-8 * float(tau.abs().amax()) else [])]
+                found += [Guess(problem.formula(outer.inverse(body)), 0.0) for body in bodies]
+        if found:
+            yield found
+            return
 
 
 def few_terms(problem: Problem, most: int = 4) -> Iterator[list[Guess]]:
@@ -70,9 +103,24 @@ def _dictionary(z: Tensor) -> tuple[Tensor, list[Tree]]:
         for row in [[Fraction(0)] * z.shape[1], *small]:
             if row[k] == 0 and len(trees) < MOST_FEATURES:
                 trees.append(multiply(monomial(row), Call(LIBRARY[name], Variable(k))))
+    if z.shape[1] <= 3:
+        trees += _of_several(z.shape[1])
     columns = torch.stack([values(tree, z) for tree in trees], 1)
     sound = torch.isfinite(columns).all(0)
     return columns[:, sound], [tree for tree, good in zip(trees, sound.tolist(), strict=True) if good]
+
+
+def _of_several(size: int) -> list[Tree]:
+    """Return functions of squares, products, sums and differences, and products of two functions."""
+    x: list[Tree] = [Variable(k) for k in range(size)]
+    arguments: list[Tree] = [raise_to(v, 2) for v in x]
+    for u, v in itertools.combinations(x, 2):
+        arguments += [multiply(u, v), add(u, v), add(u, multiply(Number(-1.0), v)), add(raise_to(u, 2), raise_to(v, 2))]
+    common = [LIBRARY[name] for name in NATURAL]
+    inside: list[Tree] = [Call(f, multiply(Number(1.0), u)) for f in common for u in arguments]
+    plain = [[Call(f, multiply(Number(1.0), v)) for f in common] for v in x]
+    both = [multiply(a, b) for k, j in itertools.combinations(range(size), 2) for a in plain[k] for b in plain[j]]
+    return [*inside, *both]
 
 
 def _exponents(z: Tensor) -> list[tuple[Fraction, ...]]:
@@ -124,9 +172,9 @@ def additive(problem: Problem, functions: Mapping[str, Function], noise: float) 
         v = torch.stack([values(tree, z) for tree in trees], 1)
         factors = outer.name == EXPONENTIAL  # a sum of logarithms is a product of functions
         curves = [part.exp() if factors else part for part in parts]
-        names = [curve_names(v[:, k], curve, functions) for k, curve in enumerate(curves)]
+        names = [curve_names(v[:, k], curve, functions, (error / spread) ** 0.5) for k, curve in enumerate(curves)]
         found = []
-        for choice in itertools.islice(_simplest_first(names), 12):
+        for choice in itertools.islice(simplest_first(names), 12):
             placed = [substitute(tree, [argument]) for tree, argument in zip(choice, trees, strict=True)]
             if factors:
                 product = math.prod(values(tree, v[:, [k]]) for k, tree in enumerate(choice))
@@ -186,13 +234,6 @@ class _Splines:
         held = ~self.train
         error = float((weighted[held] @ solved - (tau * weight)[held]).square().mean())
         return error, [self.columns[:, part] @ solved[part] for part in self.slices]
-
-
-def _simplest_first(names: Sequence[Sequence[Tree]]) -> Iterator[tuple[Tree, ...]]:
-    """Yield choices of one name for each curve, those of high rank first."""
-    ranks = itertools.product(*(range(len(trees)) for trees in names))
-    for rank in sorted(ranks, key=sum):
-        yield tuple(trees[k] for trees, k in zip(names, rank, strict=True))
 
 
 def _without_constants(tree: Tree) -> tuple[Tree, ...]:

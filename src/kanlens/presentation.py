@@ -12,6 +12,9 @@ from kanlens.trees import Number, Power, Product, Sum, Tree, children, complexit
 if TYPE_CHECKING:
     from sympy import Expr
 
+MOST_CONSTANTS = 10
+"""Constants up to which they are gathered and named."""
+
 POINTS = 100
 """Rows at which a form must agree with the formula."""
 
@@ -24,6 +27,8 @@ LARGEST_SEARCH = 28
 
 def presentable(tree: Tree, rows: Rows) -> Tree:
     """Return the formula with its constants gathered in few places and named, the shortest of several ways."""
+    if free_constants(tree) > MOST_CONSTANTS:
+        return tree  # no law, and naming them would take long
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
     found = [name_constants(tree, rows)]

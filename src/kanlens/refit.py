@@ -1,12 +1,27 @@
 """Fit the constants of a formula to data, and name those that are exact."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from kanlens.constants import Constant, nearby
-from kanlens.trees import Number, Tree, numbers, tidy, values_and_jacobian, with_numbers
+from kanlens.trees import (
+    Call,
+    Number,
+    Product,
+    Sum,
+    Tree,
+    add,
+    children,
+    multiply,
+    numbers,
+    rebuild,
+    tidy,
+    values_and_jacobian,
+    with_numbers,
+)
 from kanlens.trees import values as values_of
 
 STEPS = 30
@@ -159,18 +174,29 @@ def free_constants(tree: Tree) -> int:
 
 
 def merged(tree: Tree) -> Tree:
-    """Return the tree with the free constants of each product made one."""
-    from kanlens.trees import Product, children, multiply, rebuild
+    """Return the tree with the free constants of each product made one, shifts inside exponentials among them.
 
+    Two constants that make up for each other have no values of their own, and could not be named.
+    """
     below = [merged(child) for child in children(tree)]
-    if not isinstance(tree, Product):
-        return rebuild(tree, below) if below else tree
-    flat = multiply(*below)
-    factors = flat.factors if isinstance(flat, Product) else (flat,)
-    free = [f for f in factors if isinstance(f, Number)]
-    if len(free) < 2 or all(n.exact is not None for n in free):
-        return flat
-    value = 1.0
-    for n in free:
-        value *= n.value
-    return multiply(Number(value), *(f for f in factors if not isinstance(f, Number)))
+    tree = rebuild(tree, below) if below else tree
+    if isinstance(tree, Call):
+        tree = _unshifted(tree)
+    factors = tree.factors if isinstance(tree, Product) else ()
+    flat = [part for f in factors for part in (f.factors if isinstance(f, Product) else (f,))]
+    free = [f for f in flat if isinstance(f, Number)]
+    if not any(n.exact is None for n in free):
+        return tree
+    return multiply(Number(math.prod(n.value for n in free)), *(f for f in flat if not isinstance(f, Number)))
+
+
+def _unshifted(tree: Call) -> Tree:
+    """Return `exp(u + d)` with a free `d` as a constant times `exp(u)`."""
+    if tree.function.name != "exp" or not isinstance(tree.argument, Sum):
+        return tree
+    terms = tree.argument.terms
+    shift = math.fsum(t.value for t in terms if isinstance(t, Number) and t.exact is None)
+    rest = [t for t in terms if not (isinstance(t, Number) and t.exact is None)]
+    if len(rest) == len(terms) or not rest or abs(shift) > 300:
+        return tree
+    return multiply(Number(math.exp(shift)), Call(tree.function, add(*rest)))

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -22,7 +22,8 @@ from kanlens.data import Array, pair
 from kanlens.errors import InputError
 from kanlens.front import Equation, Front
 from kanlens.functions import Function
-from kanlens.multivariate import additive, few_terms, implicit, power_products
+from kanlens.multivariate import additive, few_terms, implicit, polynomials, power_products
+from kanlens.nodes import products, sums
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations
@@ -42,6 +43,12 @@ CURVE = 3e-4
 
 NOISY = 3e-4
 """Error of the best smooth stand-in, as a share of the target's deviation, from which the data may have noise."""
+
+SHORT = 24
+"""Symbols up to which an exact formula is taken as it is."""
+
+GRACE = 0.5
+"""Time that the search for a shorter form of an exact formula takes, as a share of what it took to find it."""
 
 PATIENCE = 6.0
 """Seconds without a better formula after which a search ends that has explained all but noise."""
@@ -202,7 +209,7 @@ class _Hunt:
         self.seen: set[tuple[float, ...]] = set()
         self.noise = 0.0
         self.begin = self.improved = time.monotonic()
-        self.shortest = math.inf
+        self.shortest, self.found = math.inf, cast("float | None", None)
 
     # --- the course of a search ----------------------------------------------------------
 
@@ -211,20 +218,20 @@ class _Hunt:
         self._keep(*refit(Number(float(self.rows.y.mean())), self.rows))
         if self.variance <= 1e-24 * float(self.rows.mean(self.rows.y**2)):
             return self._front(True, "The target is constant.")
-        exact, stop = False, "Every reduction and every small problem was tried."
+        stop = "Every reduction and every small problem was tried."
         try:
             self._begin_with(self.settings.start)
             self._push(0, self._solve(Problem.of(self.rows), math.inf))
             self._drain()
         except _FoundError:
-            exact, stop = True, "A formula leaves no more than round-off."
+            stop = "A formula leaves no more than round-off."
         except _ExplainedError:
             stop = "A formula leaves no more than the noise, and none better came for a while."
         except _TimeIsUpError:
             stop = f"The time limit of {self.settings.seconds:g} s was reached."
         except KeyboardInterrupt:
             stop = "It was interrupted."
-        return self._front(exact, stop)
+        return self._front(self.found is not None, stop)
 
     def _begin_with(self, start: Front | None) -> None:
         """Fit the formulas of an earlier search."""
@@ -242,11 +249,15 @@ class _Hunt:
         while self.queue:
             for _ in heapq.heappop(self.queue).steps:
                 self._check_time()
+                self._end_if_found()
                 if self._explained() and time.monotonic() - self.improved > PATIENCE:
                     raise _ExplainedError
 
+    def _late(self) -> bool:
+        return time.monotonic() - self.begin > self.settings.seconds
+
     def _check_time(self) -> None:
-        if time.monotonic() - self.begin > self.settings.seconds:
+        if self._late():
             raise _TimeIsUpError
 
     def _explained(self) -> bool:
@@ -266,6 +277,7 @@ class _Hunt:
         for guesses in power_products(problem):
             self._consider(guesses)
             yield
+        yield from self._try(polynomials(problem))
         smooth = surrogate(problem.z, problem.t, self.settings.seed)
         error = self._error_of(problem, smooth)
         if above == math.inf:
@@ -297,6 +309,10 @@ class _Hunt:
             # a factor that was read off a curve is only as exact as the curve
             self._push(smaller.size + 1, self._solve(smaller, max(error, CURVE * self.variance**0.5)))
             yield
+        yield from self._try(products(problem, self.functions))
+        for smaller in sums(problem, self.functions, self.settings.seed, self._late):
+            self._push(1, self._solve(smaller, max(error, 10 * CURVE * self.variance**0.5)))
+            yield
         yield from self._try(additive(problem, self.functions, self.noise))
         yield from self._try(implicit(problem))
 
@@ -327,7 +343,17 @@ class _Hunt:
             grown |= self._keep(*refit(tree, self.rows))
         if grown and self.watch is not None:
             self.watch(self._front(False, ""))
-        if any(best.error <= EXACT**2 * self.variance for best in self.best.values()):
+        self._end_if_found()
+
+    def _end_if_found(self) -> None:
+        """End the search if it has the law, at once if that is short, else after a while: a shorter form may come."""
+        exact = [size for size, best in self.best.items() if best.error <= EXACT**2 * self.variance]
+        if not exact:
+            return
+        now = time.monotonic()
+        if self.found is None:
+            self.found = now
+        if min(exact) <= SHORT or now - self.found > GRACE * (self.found - self.begin):
             raise _FoundError
 
     def _keep(self, tree: Tree, error: float) -> bool:
@@ -359,7 +385,7 @@ class _Hunt:
         """Return a formula with its error on rows held out; in readable form its constants are fitted to all rows."""
         error, spread = mean_square(tree, self.held), self.held.variance()
         bits = self._bits(tree, mean_square(tree, self.rows))
-        tree = presentable(tree, self.all) if readable else tree
+        tree = presentable(tree, self.all.first(MOST)) if readable else tree
         form = expression(tree, self.names, self.rows) if readable else symbolic(tree, _symbols(self.names))
         return Equation(form, complexity(tree), error**0.5, 1 - error / spread if spread > 0 else 1.0, bits)
 

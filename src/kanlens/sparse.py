@@ -9,6 +9,10 @@ BEAM = 12
 """Subsets of each size that are kept; a greedy search (1) misses pairs that explain only together."""
 
 
+MOST_PAIRED = 2000
+"""Features up to which all pairs are compared, not only those with one of the best singles."""
+
+
 class Subset(NamedTuple):
     """Hold the features chosen, and the weighted mean square that they leave unexplained."""
 
@@ -33,7 +37,7 @@ def best_subsets(features: Tensor, target: Tensor, weight: Tensor, most: int, en
     states = [_State((), total.new_zeros(len(total), 0), total)]
     found: list[Subset] = []
     for size in range(1, most + 1):
-        grown = _grow(states, unit)
+        grown = _pairs(unit, total) if size == 2 and unit.shape[1] <= MOST_PAIRED else _grow(states, unit)
         if not grown:
             break
         found += [Subset(state.features, float(state.left @ state.left) / len(total)) for state in grown]
@@ -60,6 +64,21 @@ def _centred(features: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, 
     length = weighted.norm(dim=0)
     sound = torch.isfinite(length) & (length > 1e-10 * whole)
     return torch.where(sound, weighted / length, 0.0), total
+
+
+def _pairs(unit: Tensor, total: Tensor) -> list[_State]:
+    """Return the best pairs of all, from the matrix of inner products."""
+    inner, reach = unit.mT @ unit, total @ unit
+    apart = 1 - inner.square()
+    gain = (reach[:, None].square() + reach.square() - 2 * reach[:, None] * reach * inner) / apart
+    gain = torch.where(apart > 1e-9, gain, 0.0).triu(1).flatten()
+    places = gain.topk(min(BEAM, len(gain))).indices.tolist()
+    states = []
+    for first, second in (divmod(place, unit.shape[1]) for place in places):
+        basis, _ = torch.linalg.qr(unit[:, [first, second]])
+        left = total - basis @ (basis.mT @ total)
+        states.append(_State((first, second), basis, left - basis @ (basis.mT @ left)))
+    return states
 
 
 def _grow(states: list[_State], unit: Tensor) -> list[_State]:

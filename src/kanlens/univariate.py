@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -16,7 +16,21 @@ from kanlens.functions import Function
 from kanlens.problems import IDENTITY, Outer, Problem, outers
 from kanlens.refit import Rows, refit
 from kanlens.sparse import best_subsets, coefficients
-from kanlens.trees import Number, Tree, Variable, add, apply, multiply, numbers, raise_to, tidy, whole, with_numbers
+from kanlens.trees import (
+    Number,
+    Tree,
+    Variable,
+    add,
+    apply,
+    complexity,
+    multiply,
+    numbers,
+    raise_to,
+    tidy,
+    values,
+    whole,
+    with_numbers,
+)
 
 POINTS = 120
 """Rows, spread over the variable, that the comparison of thousands of curves looks at."""
@@ -27,8 +41,17 @@ EXPONENTS = tuple(Fraction(p, 2) for p in (-8, -6, -5, -4, -3, -2, -1, 1, 2, 3, 
 MULTIPLIERS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 """Powers of the variable that may stand before the function."""
 
-INNER = (Fraction(2), Fraction(-1), Fraction(1, 2), Fraction(-2))
-"""Powers of the variable that may stand inside the function."""
+INNER = ("x^2", "1/x", "sqrt", "1/x^2", "exp", "log", "sin", "cos", "tanh")
+"""Functions of the variable that may stand inside the function."""
+
+UNDONE = {"inverse arcsin": ("sin", "cos"), "inverse arccos": ("sin", "cos"), "inverse arctan": ("tan",)}
+"""Functions that an outer one undoes: a long way to write a straight line."""
+
+NATURAL = ("sin", "cos", "exp", "log")
+"""Functions that occur of a sum or a power, and in products."""
+
+LISTED = 60
+"""Fits of one kind that become formulas."""
 
 POLISHED = 40
 """Targets that each function is polished for: those that it fits best from the grid of starts."""
@@ -96,7 +119,7 @@ class Targets:
         return cls(tuple(forms), torch.stack(tau) if tau else empty, torch.stack(weight) if weight else empty)
 
 
-def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 3) -> Iterator[list[Guess]]:
+def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 5) -> Iterator[list[Guess]]:
     """Yield guesses for a problem of one feature, those of one kind together, each best first."""
     curve = Curve.of(problem)
     targets = Targets.of(curve)
@@ -105,9 +128,10 @@ def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 
     yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
     yield _best(_sums(problem, curve, functions, most))
     inner: list[Guess] = []
-    for power in INNER:
-        if curve.allows(power):
-            inner += _scaled(problem, targets, curve.raised(power), raise_to(Variable(0), power), functions)
+    for function in (functions[name] for name in INNER if name in functions):
+        argument = function.torch(curve.s)
+        if torch.isfinite(argument).all() and float(argument.std()) > 0:
+            inner += _scaled(problem, targets, argument, apply(function, Variable(0)), functions)
     yield _best(inner)
 
 
@@ -122,17 +146,27 @@ def _scaled(
     low, high = float(s.amin()), float(s.amax())
     centre, half = (low + high) / 2, max((high - low) / 2, 1e-300)
     u = (s - centre) / half
+    floor = 1e-20 * float(targets.tau[0].var() * targets.weight[0].square().mean()) + 1e-300
+    fits = [
+        (error + floor, function, targets.forms[form], (a / half, b - a * centre / half, c, d))
+        for function in functions.values()
+        if function.name not in ("0", "gaussian")  # the gaussian is an exponential of a square
+        for form, a, b, c, d, error in _fits(function, u, targets, centre / half)
+        if function.name not in UNDONE.get(targets.forms[form][1].name, ())
+    ]
     found = []
-    for function in functions.values():
-        if function.name in ("0", "gaussian"):  # the gaussian is an exponential of a square
-            continue
-        for form, a, b, c, d, error in _fits(function, u, targets, centre / half):
-            power, outer = targets.forms[form]
-            affine = a / half, b - a * centre / half, c, d
-            before = raise_to(Variable(0), power)
-            bodies = _bodies(function, affine, variable)
-            found += [_guess(problem, before, outer, body, error) for body in bodies]
+    for error, function, (power, outer), affine in sorted(fits, key=_price)[:LISTED]:
+        before = raise_to(Variable(0), power)
+        bodies = _bodies(function, affine, variable)
+        found += [_guess(problem, before, outer, body, error) for body in bodies]
     return found
+
+
+def _price(fit: tuple[float, Function, tuple[int, Outer], tuple[float, float, float, float]]) -> float:
+    """Return about the bits of a description by a fit: its error at the points, and its symbols."""
+    error, function, (power, outer), _ = fit
+    symbols = function.complexity + (2 if power else 0) + (0 if outer is IDENTITY else 2)
+    return 0.5 * POINTS * math.log2(error) + 4 * symbols
 
 
 def _bodies(function: Function, affine: tuple[float, float, float, float], variable: Tree) -> Iterator[Tree]:
@@ -236,36 +270,41 @@ def _sums(problem: Problem, curve: Curve, functions: Mapping[str, Function], mos
 
 
 def _terms(curve: Curve, functions: Mapping[str, Function]) -> tuple[Tensor, list[Tree]]:
-    """Return powers and functions of the variable at several scales, `(points, terms)`, and their trees."""
+    """Return powers, functions of the variable at several scales, and products of two, `(points, terms)`, as trees."""
+    x = Variable(0)
     allowed = [p for p in EXPONENTS if curve.allows(p)]
-    columns = [curve.raised(p) for p in allowed]
-    trees: list[Tree] = [raise_to(Variable(0), p) for p in allowed]
+    trees: list[Tree] = [raise_to(x, p) for p in allowed]
     size = float(curve.s.abs().amax()) or 1.0
     scales = sorted({1.0, *(torch.logspace(-0.5, 1.3, 19) / size).tolist()})
     for function in functions.values():
-        if "a" in function.absorbed and function.name not in ("log", "abs"):
-            continue
-        for scale in scales if "a" not in function.absorbed else [1.0]:
-            for sign in (1.0, -1.0) if function.name == "exp" else (1.0,):
-                values = function.torch(sign * scale * curve.s)
-                if torch.isfinite(values).all():
-                    columns.append(values)
-                    trees.append(apply(function, multiply(Number(sign * scale), Variable(0))))
-    return torch.stack(columns, 1), trees
+        if "a" not in function.absorbed or function.name in ("log", "abs"):
+            sizes = scales if "a" not in function.absorbed else [1.0]
+            signed = [*sizes, *(-scale for scale in sizes)] if function.name == "exp" else sizes
+            trees += [apply(function, multiply(Number(scale), x)) for scale in signed]
+    square, one = raise_to(x, 2), Number(1.0)
+    arguments = [square, raise_to(x, 3), add(x, square), add(x, one), add(square, one)]
+    common = [functions[name] for name in NATURAL if name in functions]
+    inside = [apply(f, multiply(Number(1.0), u)) for f in common for u in arguments]
+    plain = [apply(f, multiply(Number(1.0), x)) for f in common]
+    trees += [*inside, *(multiply(a, b) for a, b in itertools.combinations([x, raise_to(x, 2), *plain, *inside], 2))]
+    columns = torch.stack([values(tree, curve.s[:, None]) for tree in trees], 1)
+    sound = torch.isfinite(columns).all(0)
+    return columns[:, sound], [tree for tree, good in zip(trees, sound.tolist(), strict=True) if good]
 
 
-def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function]) -> list[Tree]:
-    """Return the likeliest formulas of a curve known up to the error of splines, in Variable(0)."""
+def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doubt: float = 3e-5) -> list[Tree]:
+    """Return the likeliest formulas of a curve, in Variable(0), short ones first where they are as good.
+
+    `doubt` is how far off the curve itself is, as a share of its deviation: it was read off splines.
+    """
     rows = Rows(s[:, None], part)
-    curve = Problem.of(rows)
-    fitted: list[tuple[float, Tree]] = []
-    for guesses in itertools.islice(univariate(curve, functions, most=2), 2):
-        for guess in guesses[:8]:
+    floor = doubt**2 * rows.variance() + 1e-300
+    fitted: dict[Tree, float] = {}
+    for guesses in itertools.islice(univariate(Problem.of(rows), functions, most=2), 2):
+        for guess in guesses[:10]:
             tree, error = refit(guess.tree, rows.first(200), 8)
-            fitted.append((error, tree))
-    # a floor of the errors, below which the splines know no better
-    floor = 1e-9 * float(part.var()) + 1e-300
-    best = [tree for _, tree in sorted(fitted, key=lambda f: math.log(f[0] + floor))[:4]]
+            fitted[tree] = 10 * math.log2(error + floor) + 4 * complexity(tree)
+    best = sorted(fitted, key=lambda tree: fitted[tree])[:4]
     return list(dict.fromkeys(named for tree in best for named in (_snapped(tree, rows, floor), tree)))
 
 
@@ -286,3 +325,10 @@ def _snapped(tree: Tree, rows: Rows, floor: float) -> Tree:
                 tree = trial
                 break
     return tidy(tree)
+
+
+def simplest_first(names: Sequence[Sequence[Tree]]) -> Iterator[tuple[Tree, ...]]:
+    """Yield choices of one name for each curve, those of high rank first."""
+    ranks = itertools.product(*(range(len(trees)) for trees in names))
+    for rank in sorted(ranks, key=sum):
+        yield tuple(trees[k] for trees, k in zip(names, rank, strict=True))

@@ -1,0 +1,129 @@
+"""Laws that are one node of a network: a product of one-variable functions, or a function of a sum of them.
+
+Both are fitted with splines first, whatever the target's sign; their curves are then named one by one.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from kanlens.bases import BSpline
+from kanlens.functions import Function
+from kanlens.network import KAN
+from kanlens.problems import Problem
+from kanlens.solvers import LevenbergMarquardt
+from kanlens.surgery import refine
+from kanlens.training import fit
+from kanlens.trees import Number, Sum, Tree, Variable, add, multiply, substitute, values
+from kanlens.univariate import Guess, curve_names, simplest_first
+
+POINTS = 600
+"""Rows that the splines are fitted to."""
+
+SWEEPS = 60
+"""Turns of alternating least squares; each fits every factor once."""
+
+CLOSE = 1e-2
+"""Error, as a share of the target's deviation, from which the curves of a node are worth naming."""
+
+STARTS = 3
+"""Random starts of a node; each takes some tenths of a second."""
+
+
+def products(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
+    """Yield `t = f_1(z_1) f_2(z_2) ...`, its factors found as splines by alternating least squares."""
+    rows = slice(0, POINTS)
+    z, t = problem.z[rows], problem.t[rows]
+    if not 2 <= problem.size <= 5 or len(t) < 12 * problem.size:
+        return
+    factors, error = _rank_one(z, t)
+    if error > CLOSE * float(t.std()):
+        return
+    names = [curve_names(z[:, k], factor, functions, error / float(t.std())) for k, factor in enumerate(factors)]
+    found = []
+    for choice in itertools.islice(simplest_first(names), 12):
+        placed = [substitute(tree, [Variable(k)]) for k, tree in enumerate(choice)]
+        product = torch.stack([values(tree, z) for tree in placed]).prod(0)
+        scale = float((product * t).sum() / (product * product).sum())
+        found.append(Guess(problem.formula(multiply(Number(scale), *placed)), error**2))
+    yield found
+
+
+def _rank_one(z: Tensor, t: Tensor) -> tuple[list[Tensor], float]:
+    """Return the factors at the rows, and the root mean square error at a quarter of them held out."""
+    intervals = max(2, min(8, len(t) // (10 * z.shape[1]) - 5))
+    basis = BSpline(degree=5, intervals=intervals)
+    columns = basis.values(z, basis.grid(z.amin(0), z.amax(0)))  # (rows, d, size)
+    train = torch.arange(len(t)) % 4 != 0
+    best: tuple[list[Tensor], float] = ([], math.inf)
+    for start in range(STARTS):
+        generator = torch.Generator().manual_seed(start)
+        coef = 1 + 0.5 * torch.randn(z.shape[1], basis.size, generator=generator, dtype=z.dtype)
+        factors = torch.einsum("rds,ds->rd", columns, coef)
+        for _ in range(SWEEPS):
+            before = factors.clone()
+            for k in range(z.shape[1]):
+                others = factors[:, [j for j in range(z.shape[1]) if j != k]].prod(1)
+                left = (columns[:, k] * others[:, None])[train]
+                ridge = 1e-9 * float(left.norm()) * torch.eye(basis.size, dtype=z.dtype)
+                right = torch.cat([t[train], t.new_zeros(basis.size)])
+                coef[k] = torch.linalg.lstsq(torch.cat([left, ridge]), right[:, None]).solution[:, 0]
+                coef[k] /= coef[k].abs().amax().clamp_min(1e-300) if k else 1.0
+                factors[:, k] = columns[:, k] @ coef[k]
+            if float((factors - before).norm()) < 1e-9 * float(factors.norm()):
+                break
+        k = 0
+        others = factors[:, 1:].prod(1)
+        solved = torch.linalg.lstsq((columns[:, k] * others[:, None])[train], t[train][:, None]).solution[:, 0]
+        factors[:, k] = columns[:, k] @ solved
+        error = float((factors.prod(1) - t)[~train].square().mean().sqrt())
+        if error < best[1]:
+            best = (list(factors.unbind(1)), error)
+        if error < 1e-4 * float(t.std()):
+            break
+    return best
+
+
+def sums(problem: Problem, functions: Mapping[str, Function], seed: int, late: Callable[[], bool]) -> Iterator[Problem]:
+    """Yield problems of one feature `u = f_1(z_1) + f_2(z_2) + ...`, read off a network with one hidden node.
+
+    Training ends as soon as `late` says so.
+    """
+    if not 2 <= problem.size <= 5 or len(problem.t) < 20 * problem.size:
+        return
+    z, t = problem.z[:POINTS], problem.t[:POINTS, None]
+    spread = float(t.std())
+    for start in range(STARTS):
+        model = KAN([problem.size, 1, 1], basis=BSpline(intervals=6), seed=seed + start, dtype=torch.float64)
+        fit(model, z, t, solver=LevenbergMarquardt(steps=60), callback=lambda *_: late())
+        if _off(model, z, t) < 5 * CLOSE * spread:
+            break
+    else:
+        return
+    model = refine(model, z, intervals=16)
+    fit(model, z, t, solver=LevenbergMarquardt(steps=60), callback=lambda *_: late())
+    error = _off(model, z, t) / spread
+    if error > CLOSE:
+        return
+    with torch.no_grad():
+        curves = model.trace(z).edges[0][:, 0]  # (rows, in)
+    names = [curve_names(z[:, k], curves[:, k], functions, error) for k in range(problem.size)]
+    for choice in itertools.islice(simplest_first(names), 3):
+        terms = [substitute(_without_constant(tree), [Variable(k)]) for k, tree in enumerate(choice)]
+        smaller = problem.reduced([add(*terms)])
+        if smaller is not None:
+            yield smaller
+
+
+@torch.no_grad()
+def _off(model: KAN, z: Tensor, t: Tensor) -> float:
+    return float((model(z) - t).square().mean().sqrt())
+
+
+def _without_constant(tree: Tree) -> Tree:
+    terms = tree.terms if isinstance(tree, Sum) else (tree,)
+    kept = [term for term in terms if not isinstance(term, Number)]
+    return add(*kept) if kept else tree
