@@ -56,10 +56,9 @@ def polynomials(problem: Problem) -> Iterator[list[Guess]]:
     rows = torch.arange(min(POINTS, len(problem.t)))
     z, t = problem.z[rows], problem.t[rows]
     for degree in range(1, 10):
-        powers = [row for row in itertools.product(range(degree + 1), repeat=problem.size) if 0 < sum(row) <= degree]
-        if len(powers) > min(MOST_TERMS, len(t) - 4):
+        if math.comb(problem.size + degree, degree) - 1 > min(MOST_TERMS, len(t) - 4):
             return
-        trees = [monomial(row) for row in powers]
+        trees = [monomial(row) for row in _up_to(problem.size, degree) if any(row)]
         columns = torch.stack([values(tree, z) for tree in trees], 1)
         found = []
         for outer in outers(t)[:4]:
@@ -76,6 +75,13 @@ def polynomials(problem: Problem) -> Iterator[list[Guess]]:
         if found:
             yield found
             return
+
+
+def _up_to(size: int, degree: int) -> Iterator[list[int]]:
+    """Yield the exponents of all monomials up to a degree, the constant first."""
+    for total in range(degree + 1):
+        for chosen in itertools.combinations_with_replacement(range(size), total):
+            yield [chosen.count(k) for k in range(size)]
 
 
 def few_terms(problem: Problem, most: int = 4) -> Iterator[list[Guess]]:
@@ -168,7 +174,7 @@ def additive(problem: Problem, functions: Mapping[str, Function], noise: float) 
             error, parts = basis.fit(tau, weight)
             if error < max(1e-4 * spread, 4 * noise**2):
                 fits.append((error, outer, trees, parts))
-    for error, outer, trees, parts in sorted(fits, key=lambda fit: fit[0])[:6]:
+    for error, outer, trees, parts in sorted(fits, key=lambda fit: round(math.log10(fit[0] + 1e-12 * spread)))[:6]:
         v = torch.stack([values(tree, z) for tree in trees], 1)
         factors = outer.name == EXPONENTIAL  # a sum of logarithms is a product of functions
         curves = [part.exp() if factors else part for part in parts]
@@ -180,7 +186,9 @@ def additive(problem: Problem, functions: Mapping[str, Function], noise: float) 
                 product = math.prod(values(tree, v[:, [k]]) for k, tree in enumerate(choice))
                 body = multiply(Number(float((t / product).median())), *placed)
             else:
-                body = outer.inverse(add(*_without_constants(add(*placed)), Number(0.0)))
+                terms = add(*_without_constants(add(*placed)))
+                constant = float((outer.forward(t) - values(terms, z)).mean())
+                body = outer.inverse(add(terms, Number(constant)))
             found.append(Guess(problem.formula(body), error))
         yield found
 
@@ -259,8 +267,7 @@ def implicit(problem: Problem) -> Iterator[list[Guess]]:
             v = torch.stack([values(tree, z) for tree in bases], 1)
             if not torch.isfinite(v).all():
                 continue
-            powers = [row for row in itertools.product(range(degree + 1), repeat=len(bases)) if sum(row) <= degree]
-            trees = [monomial(row, bases) for row in powers]
+            trees = [monomial(row, bases) for row in _up_to(len(bases), degree)]
             columns = torch.stack([values(tree, z) for tree in trees], 1)
             if 2 * columns.shape[1] > len(t) // 3:
                 continue

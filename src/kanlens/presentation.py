@@ -29,6 +29,7 @@ def presentable(tree: Tree, rows: Rows) -> Tree:
     """Return the formula with its constants gathered in few places and named, the shortest of several ways."""
     if free_constants(tree) > MOST_CONSTANTS:
         return tree  # no law, and naming them would take long
+    tree = merged(tree)
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
     found = [name_constants(tree, rows)]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from kanlens.candidates import Library, as_library
-from kanlens.data import Array, pair
+from kanlens.data import Array, pair, precision
 from kanlens.errors import InputError
 from kanlens.front import Equation, Front
 from kanlens.functions import Function
@@ -35,8 +35,10 @@ from kanlens.univariate import Guess, univariate
 if TYPE_CHECKING:
     from sympy import Expr
 
-EXACT = 1e-9
-"""Error, as a share of the target's deviation, below which a formula is taken for the law itself."""
+EXACT = 1e-11
+"""Error, as a share of the target's deviation, below which a formula is taken for the law itself.
+
+A flexible formula reaches 1e-9 on a curve that is not its own."""
 
 CURVE = 3e-4
 """Error, as a share of the target's deviation, that a factor named by its curve may bring."""
@@ -143,7 +145,13 @@ def search(
     """
     inputs = x.shape[-1] if len(getattr(x, "shape", ())) > 1 else 1
     points, targets = pair(x, y, inputs, 1)
-    hunt = _Hunt(_rows(points, targets[:, 0], weight), settings or SearchSettings(), watch, names)
+    hunt = _Hunt(
+        _rows(points, targets[:, 0], weight),
+        max(precision(x), precision(y)),
+        settings or SearchSettings(),
+        watch,
+        names,
+    )
     return hunt.run()
 
 
@@ -191,7 +199,12 @@ class _Hunt:
     """Run one search: a queue of problems, and the best formulas so far."""
 
     def __init__(
-        self, rows: Rows, settings: SearchSettings, watch: Callable[[Front], None] | None, names: Sequence[str] | None
+        self,
+        rows: Rows,
+        digits: float,
+        settings: SearchSettings,
+        watch: Callable[[Front], None] | None,
+        names: Sequence[str] | None,
     ) -> None:
         self.settings, self.watch = settings, watch
         self.functions: dict[str, Function] = as_library(settings.functions)
@@ -203,6 +216,7 @@ class _Hunt:
         self.few = self.rows.first(FEW)
         self.names = list(names) if names is not None else [f"x_{k + 1}" for k in range(rows.x.shape[1])]
         self.variance = self.rows.variance()
+        self.exact = max(EXACT**2 * self.variance, (8 * digits * float(rows.y.abs().amax())) ** 2)
         self.best: dict[int, _Best] = {}
         self.queue: list[_Task] = []
         self.count = itertools.count()
@@ -329,7 +343,7 @@ class _Hunt:
 
     def _consider(self, guesses: list[Guess]) -> None:
         """Fit the likeliest of some formulas, the short ones of those that promise an exact fit, and keep the best."""
-        exact = EXACT**2 * self.variance
+        exact = self.exact
         likeliest = sorted(guesses, key=lambda g: self._bits(g.tree, max(g.error, exact)))
         fitted = []
         for guess in likeliest[:GUESSES]:
@@ -347,7 +361,7 @@ class _Hunt:
 
     def _end_if_found(self) -> None:
         """End the search if it has the law, at once if that is short, else after a while: a shorter form may come."""
-        exact = [size for size, best in self.best.items() if best.error <= EXACT**2 * self.variance]
+        exact = [size for size, best in self.best.items() if best.error <= self.exact]
         if not exact:
             return
         now = time.monotonic()

@@ -299,11 +299,15 @@ def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doub
     """
     rows = Rows(s[:, None], part)
     floor = doubt**2 * rows.variance() + 1e-300
+
+    def price(tree: Tree, error: float) -> float:
+        return 10 * math.log2(error + floor) + 4 * complexity(tree)
+
     fitted: dict[Tree, float] = {}
     for guesses in itertools.islice(univariate(Problem.of(rows), functions, most=2), 2):
-        for guess in guesses[:10]:
+        for guess in sorted(guesses, key=lambda g: price(*g))[:10]:
             tree, error = refit(guess.tree, rows.first(200), 8)
-            fitted[tree] = 10 * math.log2(error + floor) + 4 * complexity(tree)
+            fitted[tree] = price(tree, error)
     best = sorted(fitted, key=lambda tree: fitted[tree])[:4]
     return list(dict.fromkeys(named for tree in best for named in (_snapped(tree, rows, floor), tree)))
 
