@@ -609,6 +609,34 @@ def test_a_model_is_one_layer_of_many_and_can_be_compiled() -> None:
     assert torch.allclose(torch.compile(network, backend="eager")(x), network(x), atol=1e-6)
 
 
+def test_a_compiled_model_has_the_same_gradients() -> None:
+    model, x = KAN(width=[2, 3, 1]), torch.rand(8, 2)
+    model.fix_symbolic(0, 0, 0, "sin", fit_params_bool=False)
+    model(x).sum().backward()
+    wanted = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    torch.compile(model, backend="aot_eager")(x).sum().backward()
+    for parameter, gradient in zip(model.parameters(), wanted, strict=True):
+        assert (parameter.grad is None) == (gradient is None)
+        assert gradient is None or torch.allclose(parameter.grad, gradient, atol=1e-6)  # type: ignore[arg-type]
+
+
+def test_a_model_learns_beside_other_layers_by_any_optimizer() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(200, 3, generator=generator)
+    y = torch.sin(3 * x[:, :1]) * x[:, 1:2]
+    network = nn.Sequential(nn.Linear(3, 4), KAN(width=[4, 4, 2]), nn.Linear(2, 1))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss = (network(x) - y).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+
+
 def test_a_model_can_be_wrapped_for_several_processes(tmp_path: Path) -> None:
     dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
     try:

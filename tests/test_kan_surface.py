@@ -158,6 +158,13 @@ def test_what_is_gone_says_what_to_use(name: str) -> None:
         getattr(KAN(width=[2, 1]), name)(0, [[0, 0], [1, 0]])
 
 
+def test_safe_functions_say_what_to_use() -> None:
+    with pytest.raises(ImportError, match="Take SYMBOLIC_LIB's"):
+        from kan.utils import f_inv  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(ImportError, match="cannot import name"):
+        from kan.utils import nothing  # type: ignore[attr-defined]  # noqa: F401
+
+
 def test_the_migration_page_names_what_exists() -> None:
     page = (Path(__file__).parents[1] / "docs" / "migration.md").read_text(encoding="utf-8")
     table = page.split("## Calls")[1].split("\n## ")[0]

@@ -23,22 +23,26 @@ Results = dict[str, list[float]]
 
 @dataclass
 class Monitor:
-    """Record a fit step by step; the core calls it after each of them."""
+    """Record a fit by steps, each of which is `pace` of the core's; the core calls it after each of its own."""
 
     model: "Held"
     settings: "Training"
     samples: Mapping[str, Sample]
     bar: "tqdm[Any]"
+    pace: int = 1
     results: Results = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: "Held", settings: "Training", samples: Mapping[str, Sample]) -> "Monitor":
+    def of(cls, model: "Held", settings: "Training", samples: Mapping[str, Sample], pace: int = 1) -> "Monitor":
         """Set up a record, with a progress bar where somebody watches."""
         watched = settings.log > 0 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-        return cls(model, settings, samples, tqdm(total=settings.steps, disable=not watched, ncols=100))
+        return cls(model, settings, samples, tqdm(total=settings.steps, disable=not watched, ncols=100), pace)
 
     def __call__(self, step: int, value: float, network: Core) -> None:
-        """Record the network as it is after a step."""
+        """Record the network as it is after a step of pykan's."""
+        step, rest = divmod(step, self.pace)
+        if rest:
+            return
         if self.settings.metrics or self.settings.save_fig:  # both ask the model itself
             with stand_in(self.model, network):
                 self.record(network)

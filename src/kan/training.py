@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 SMOOTHNESS = 1e-6
 """The core's default."""
 
+SHORTEST = 30
+"""Steps of Levenberg-Marquardt that a fit gets at least. One of pykan's is 20 iterations of L-BFGS: after five of them
+its users look at a result, which takes this method fewer than a hundred steps, but more than five."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -95,13 +99,14 @@ def fit(model: "Held", dataset: Mapping[str, Array], settings: Training) -> Resu
     samples = {name: Sample.of(model.core, dataset, name, settings.loss_fn) for name in names}
     moving = settings.update_grid and settings.grid_update_num > 0
     model.seen = Seen(x, y if settings.loss_fn is None else None, fitted=True)
-    monitor = Monitor.of(model, settings, samples)
+    solver, pace = _solver(settings, model.core)
+    monitor = Monitor.of(model, settings, samples, pace)
     with monitor.bar:
         history = fit_core(
             model.core,
             samples["train"].x,
             samples["train"].targets(model.core.spec.widths[-1].size),
-            solver=_solver(settings, model.core),
+            solver=solver,
             penalty=_penalty(settings),
             loss=samples["train"].loss(),
             regrid=moving,
@@ -110,16 +115,20 @@ def fit(model: "Held", dataset: Mapping[str, Array], settings: Training) -> Resu
             smoothness=SMOOTHNESS if moving else 0.0,
             callback=monitor,
         )
-    return {**monitor.finish(), "reg": list(history.penalty) or [0.0]}
+    return {**monitor.finish(), "reg": list(history.penalty[::-pace][::-1]) or [0.0]}
 
 
-def _solver(settings: Training, core: Core) -> Solver:
+def _solver(settings: Training, core: Core) -> tuple[Solver, int]:
+    """Return a solver and how many of its steps count as one of pykan's."""
     if settings.opt == "Adam":
         # pykan's default rate of 1.0 is meant for L-BFGS; Adam diverges with it
-        return Adam(steps=settings.steps, rate=1e-2 if settings.lr == 1.0 else settings.lr)
+        return Adam(steps=settings.steps, rate=1e-2 if settings.lr == 1.0 else settings.lr), 1
     small = sum(parameter.numel() for parameter in core.parameters()) <= LARGEST_SECOND_ORDER
     # people write "LBFGS" for the strongest method on offer; for sums of squares that is another one
-    return LevenbergMarquardt(settings.steps) if small and settings.loss_fn is None else LBFGS(settings.steps)
+    if small and settings.loss_fn is None:
+        pace = max(SHORTEST // max(settings.steps, 1), 1)
+        return LevenbergMarquardt(pace * settings.steps), pace
+    return LBFGS(settings.steps), 1
 
 
 def _penalty(settings: Training) -> Sparsity | None:
