@@ -299,7 +299,7 @@
 
   let clips = 0;
   function chart({ wide, high, x, y, layers, label }) {
-    const left = 48, right = wide - 10, top = 24, bottom = high - 34;
+    const left = 48, right = wide - 10, top = 24, bottom = high - 38;
     const clip = `clip${clips += 1}`;
     const across = axis(x, left, right, Math.max(3, Math.round((right - left) / 50)));
     const up = axis(y, bottom, top, Math.max(3, Math.round((bottom - top) / 45)));
@@ -315,7 +315,7 @@
     parts.push(svg("path", { class: "axis", d: `M${left},${bottom}H${right}` }));
     parts.push(svg("clipPath", { id: clip }, svg("rect", { x: left - 6, y: top - 6, width: right - left + 12, height: bottom - top + 12 })));
     parts.push(svg("g", { "clip-path": `url(#${clip})` }, ...layers.map((layer) => drawLayer(layer, across.place, up.place, bottom))));
-    parts.push(svg("text", { class: "name", x: right, y: high - 3, "text-anchor": "end" }, ...tspans(x.name, 12.5)));
+    parts.push(svg("text", { class: "name", x: right, y: high - 7, "text-anchor": "end" }, ...tspans(x.name, 12.5)));
     parts.push(svg("text", { class: "name", x: 4, y: 13 }, ...tspans(y.name, 12.5)));
     const interactive = layers.some((layer) => layer.kind === "choices");
     return svg("svg", { class: "chart", viewBox: `0 0 ${wide} ${high}`, role: interactive ? "group" : "img", "aria-label": label }, ...parts);
