@@ -11,6 +11,7 @@ from benchmarks.against_pykan import against_pykan
 from benchmarks.formulas import functions, grids, noise, notebook
 from benchmarks.scale import scale
 from benchmarks.splines import feynman_splines, known, special
+from benchmarks.workflows import workflows
 
 TABLES: dict[str, Callable[[], Table]] = {
     "notebook": notebook,
@@ -19,6 +20,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "grids": grids,
     "second_order": second_order,
     "against_pykan": against_pykan,
+    "workflows": workflows,
     "known": known,
     "special": special,
     "feynman_splines": feynman_splines,

@@ -122,7 +122,7 @@ def _compared(times: list[tuple[float, float]]) -> dict[str, float]:
 
 def _run(contestant: str, task: str, options: Options) -> Any:
     """Run a task in the contestant's environment, in a folder that is thrown away: pykan writes where it stands."""
-    python = _environment() if contestant == "pykan" else Path(sys.executable)
+    python = environment() if contestant == "pykan" else Path(sys.executable)
     hidden = "PYTHONPATH" if contestant == "pykan" else ""  # it would find the other `kan` there
     variables = {key: value for key, value in os.environ.items() if key != hidden}
     script = Path(__file__).with_name("contest.py")
@@ -134,7 +134,7 @@ def _run(contestant: str, task: str, options: Options) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _environment() -> Path:
+def environment() -> Path:
     """Return the interpreter of an environment with pykan, which is made on first use."""
     python = HOME / "bin" / "python"
     if not python.exists():

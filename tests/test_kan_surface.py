@@ -165,6 +165,21 @@ def test_safe_functions_say_what_to_use() -> None:
         from kan.utils import nothing  # type: ignore[attr-defined]  # noqa: F401
 
 
+def test_failures_on_the_migration_page_have_tests() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "migration.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[2] for line in page.split("## Failures of pykan")[1].splitlines() if line.startswith("| ")][
+        1:
+    ]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    defined = {
+        name
+        for file in Path(__file__).parent.glob("test_*.py")
+        for name in re.findall(r"def test_(\w+)", file.read_text())
+    }
+    assert len(named) > 60
+    assert not named - defined
+
+
 def test_the_migration_page_names_what_exists() -> None:
     page = (Path(__file__).parents[1] / "docs" / "migration.md").read_text(encoding="utf-8")
     table = page.split("## Calls")[1].split("\n## ")[0]

@@ -70,6 +70,21 @@ def test_a_gap_in_the_data_is_bridged_by_the_polynomial_around_it(smoothness: fl
     assert (worst < 1e-6) == close
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_intervals_with_few_data_take_their_bend_from_their_neighbours(seed: int) -> None:
+    """A hidden node's largest values are rare, and other data reach beyond them."""
+    generator = torch.Generator().manual_seed(seed)
+    most = torch.rand(500, 1, generator=generator, dtype=torch.float64)
+    rare = 1 + 0.5 * torch.rand(6, 1, generator=generator, dtype=torch.float64)
+    x = torch.cat([most, rare, torch.tensor([[1.5]])])
+    y = x.exp() + 0.02 * torch.randn(len(x), 1, generator=generator, dtype=torch.float64)
+    model = KAN([1, 1], basis=BSpline(3, 30), residual="zero", dtype=torch.float64)
+    fit(model, x, y)
+    line = torch.linspace(1, 1.5, 100, dtype=torch.float64)[:, None]
+    with torch.no_grad():
+        assert float((model(line) - line.exp()).abs().max()) < 0.5
+
+
 def test_smoothness_does_not_bias_what_the_data_determine() -> None:
     x = torch.linspace(-1, 1, 500, dtype=torch.float64)[:, None]
     errors = []

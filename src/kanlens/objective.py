@@ -18,7 +18,7 @@ from kanlens.losses import Curved, Custom, SquaredError
 from kanlens.moments import Moments
 from kanlens.network import KAN
 from kanlens.quadratic import NormalEquations, Quadratic, Rows
-from kanlens.smoothness import smoothing
+from kanlens.smoothness import Smoothing, smoothing
 from kanlens.sparsity import Covariances, Force, Sparsity, Spread
 
 CHUNK = 2**22
@@ -70,8 +70,12 @@ class NetworkObjective:
         first = model.layers[0]
         known = x.numel() * first.basis.size <= chunk  # the grid stays, and with it the basis at the inputs
         self.first = tabulate(x, first.grid, first.evaluator)[0] if known else None
-        self.smoothing = smoothing(self.parameters, x, smoothness / self.unit**0.5) if smoothness else None
+        self.smoothing: Smoothing | None = None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None
+        if smoothness:
+            known_error = self.parts(self.parameters.get())[0] if isinstance(self.loss, SquaredError) else 0.0
+            strengths = [each / self.unit**0.5 for each in (smoothness, min(known_error, 1.0) ** 0.5)]
+            self.smoothing = smoothing(self.parameters, x, *strengths)
 
     # --- what solvers ask for --------------------------------------------------------------
 

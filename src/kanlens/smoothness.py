@@ -88,7 +88,7 @@ class Smoothing:
 
 
 @torch.no_grad()
-def smoothing(parameters: Parameters, x: Tensor, strength: float) -> Smoothing:
+def smoothing(parameters: Parameters, x: Tensor, strength: float, firm: float = 0.0) -> Smoothing:
     r"""Return rows *S* `(rows, parameters)` whose squares :math:`|S\theta|^2` keep splines smooth.
 
     For each edge they are its :func:`jumps`, times `strength` and the root mean square by which
@@ -96,6 +96,11 @@ def smoothing(parameters: Parameters, x: Tensor, strength: float) -> Smoothing:
     `strength` squared, so that they decide only what the data leave open: a coefficient whose
     interval holds no datum, a grid finer than the data, the margin beyond them. There a spline goes
     on as the polynomial beside it.
+
+    An interval with fewer than two data for each basis function alive there says little of a
+    polynomial of its own: with noise, or where other edges cannot follow yet, it bends to meet
+    each datum and misses what lies between. There the strength is at least `firm`, for which the
+    relative error is a good value: as a prior, it is as much as a jump of the size of the curve is worth.
 
     With a strength :math:`\lambda` and a spline that errs by :math:`C h^{k+1} f^{(k+1)}`, the bias is
     below that error as long as :math:`\lambda \ll C`, which is 3e-3 for cubic and 2e-5 for quintic
@@ -107,21 +112,43 @@ def smoothing(parameters: Parameters, x: Tensor, strength: float) -> Smoothing:
         Of a float64 network.
     x : Tensor
         Inputs `(batch, in)`.
-    strength : float
+    strength, firm : float
 
     Notes
     -----
-    A plain ridge was rejected: it pulls what is undetermined to zero, which bends the curve.
+    A plain ridge was rejected: it pulls what is undetermined to zero, which bends the curve. So was a
+    higher strength everywhere: the bias would be that of fine grids, too.
     """
     rows_asked = min(SAMPLE, max(MEMORY // max(parameters.size, 1), 16))
-    jacobian = linearise(parameters, forward(parameters.model, shards.sample(x, rows_asked)))
-    follow = jacobian.square().mean((0, 1))  # (parameters,)
+    sample = shards.sample(x, rows_asked)
+    passes = forward(parameters.model, sample)
+    follow = linearise(parameters, passes).square().mean((0, 1))  # (parameters,)
+    share = len(sample) / float(shards.total(torch.tensor(len(x))))
     found, places = [], []
-    for layer, live, block in zip(parameters.model.layers, parameters.live, parameters.blocks(), strict=True):
+    for layer, live, block, step in zip(
+        parameters.model.layers, parameters.live, parameters.blocks(), passes, strict=True
+    ):
         if not isinstance(layer.basis, BSpline):
             continue
         coefs = block[:, : layer.basis.size].to(x.device)
-        rows = jumps(layer.grid, layer.basis.degree)[live[:, 1]]  # (edges, intervals - 1, size)
-        found.append(rows * (strength * follow[coefs].mean(1).sqrt())[:, None, None])
+        sparse = _sparse(layer.basis, layer.grid, step.x, share)
+        strengths = torch.where(sparse, max(strength, firm), strength)  # (in, intervals - 1)
+        rows = (jumps(layer.grid, layer.basis.degree) * strengths[..., None])[live[:, 1]]
+        found.append(rows * follow[coefs].mean(1).sqrt()[:, None, None])
         places.append(coefs)
     return Smoothing(found, places, parameters.size)
+
+
+def _sparse(basis: BSpline, grid: Tensor, x: Tensor, share: float) -> Tensor:
+    """Tell for each inner knot `(in, intervals - 1)` whether an interval beside it has too few of the data.
+
+    `x` is a sample `(rows, in)` that holds a share of all rows; a small share cannot tell.
+    """
+    enough = 2 * (basis.degree + 1) * share
+    if enough < 1:
+        return grid.new_zeros(len(grid), basis.intervals - 1, dtype=torch.bool)
+    inner = basis.inner(grid)
+    place = torch.searchsorted(inner[:, 1:-1].contiguous(), x.T.contiguous())
+    counts = grid.new_zeros(len(inner), inner.shape[1] - 1).scatter_add(1, place, torch.ones_like(x.T))
+    few = counts < enough
+    return few[:, 1:] | few[:, :-1]
