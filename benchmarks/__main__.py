@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import Table, layer
 from benchmarks.accuracy import second_order
 from benchmarks.against_pykan import against_pykan
+from benchmarks.equations import equations, equations_noise
 from benchmarks.formulas import functions, grids, noise, notebook
 from benchmarks.scale import scale
 from benchmarks.splines import feynman_splines, known, special
@@ -24,6 +25,8 @@ TABLES: dict[str, Callable[[], Table]] = {
     "known": known,
     "special": special,
     "feynman_splines": feynman_splines,
+    "equations": equations,
+    "equations_noise": equations_noise,
     "scale": scale,
     "layer": layer.layers,
     "memory": layer.memory,

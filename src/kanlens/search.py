@@ -291,7 +291,8 @@ class _Hunt:
         for guesses in power_products(problem):
             self._consider(guesses)
             yield
-        yield from self._try(polynomials(problem))
+        if problem.size <= 2:  # of more variables, one that joins some of them first has a shorter form
+            yield from self._try(polynomials(problem))
         smooth = surrogate(problem.z, problem.t, self.settings.seed)
         error = self._error_of(problem, smooth)
         if above == math.inf:
@@ -319,6 +320,8 @@ class _Hunt:
         self._push(10 + problem.size, self._slow(problem, smooth, error))
 
     def _slow(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
+        if problem.size > 2:
+            yield from self._try(polynomials(problem))
         for smaller in separations(problem, smooth, self.functions):
             # a factor that was read off a curve is only as exact as the curve
             self._push(smaller.size + 1, self._solve(smaller, max(error, CURVE * self.variance**0.5)))

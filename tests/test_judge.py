@@ -1,0 +1,38 @@
+"""The judge of the equation benchmark accepts the law in any form, and nothing else."""
+
+import sympy
+from benchmarks.equations import LAWS
+from benchmarks.judge import Law, is_exact, is_recovered, read
+
+LAW = Law("test", "a*exp(-b**2)/2", {"a": (1.0, 3.0), "b": (0.5, 1.5)})
+a, b = sympy.symbols("a b")
+
+
+def test_the_law_is_exact_in_any_short_form() -> None:
+    assert is_exact(LAW, a * sympy.exp(-(b**2)) / 2)
+    assert is_exact(LAW, a / (2 * sympy.exp(b**2)))
+
+
+def test_what_is_near_is_not_exact() -> None:
+    assert not is_exact(LAW, 0.50001 * a * sympy.exp(-(b**2)))
+    assert not is_exact(LAW, a * sympy.cos(b) / 2)
+
+
+def test_a_long_form_is_not_exact() -> None:
+    long = sympy.Add(*(a * sympy.exp(-(b**2)) * sympy.Rational(k, 42) for k in range(1, 7)), evaluate=False)
+    assert not is_exact(LAW, long)
+
+
+def test_what_is_undefined_is_not_exact() -> None:
+    assert not is_exact(LAW, sympy.log(-a))
+
+
+def test_noisy_constants_are_fitted_again() -> None:
+    assert is_recovered(LAW, 0.507 * a * sympy.exp(-0.98 * b**2))
+    assert not is_recovered(LAW, 0.507 * a * sympy.cos(0.98 * b))
+
+
+def test_the_laws_are_readable_and_finite() -> None:
+    laws = read(LAWS)
+    assert len(laws) == 60
+    assert all(set(map(str, law.expression.free_symbols)) == set(law.ranges) for law in laws)
