@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/files.md", "docs/pictures.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/laws.md", "docs/files.md", "docs/pictures.md"])
 def test_the_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     blocks = list(BLOCK.finditer(text))
