@@ -205,6 +205,23 @@ def test_coefficients_may_lie_in_memory_as_they_like(strides: str) -> None:
         torch.testing.assert_close(got, expected)
 
 
+def test_contiguous_coefficients_serve_torchs_flat_views() -> None:
+    layer, x = layer_of(), points(30, 3)
+    layer.coef = nn.Parameter(layer.coef.detach().contiguous())
+    assert len(nn.utils.parameters_to_vector(layer.parameters())) == layer.coef.numel() + layer.weight.numel()
+    optimiser = torch.optim.LBFGS(layer.parameters())
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = (layer(x) - 1).square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    before = float(closure())
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    assert float(closure()) < before / 10
+
+
 # --- however torch runs it ---------------------------------------------------------------
 
 

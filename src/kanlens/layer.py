@@ -42,8 +42,10 @@ class KANLayer(nn.Module):
     Notes
     -----
     `coef` lies in memory as `(in, size, out)`, one row for each basis function; who needs it contiguous,
-    as `safetensors.torch.save_file` does, calls `contiguous()`. `grid` and `mask` may be assigned or
-    written in place; after writes in place, a compiled layer has to :meth:`look`.
+    as `safetensors.torch.save_file` does, calls `contiguous()`. `torch.optim.LBFGS` and
+    `torch.nn.utils.parameters_to_vector` want the parameter itself so: assign
+    `layer.coef = nn.Parameter(layer.coef.detach().contiguous())` before; it makes wide layers slower. `grid`
+    and `mask` may be assigned or written in place; after writes in place, a compiled layer has to :meth:`look`.
 
     Examples
     --------
