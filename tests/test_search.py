@@ -108,6 +108,16 @@ def test_ctrl_c_keeps_the_best_so_far() -> None:
     assert len(front)
 
 
+def test_torch_gets_its_threads_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found(points(50, 1), points(50, 1)[:, 0] ** 2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_same_seed_gives_the_same_front() -> None:
     x = points(150, 2)
     y = torch.exp(x[:, 0] / 3) + x[:, 1]

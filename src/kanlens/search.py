@@ -11,6 +11,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -152,7 +153,19 @@ def search(
         watch,
         names,
     )
-    return hunt.run()
+    with _one_thread():
+        return hunt.run()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch work in one thread for a while: on matrices of this size a second one makes it three times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _rows(x: Tensor, y: Tensor, weight: Array | None) -> Rows:
