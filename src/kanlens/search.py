@@ -29,8 +29,9 @@ from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations
 from kanlens.refit import Rows, free_constants, mean_square, merged, refit
+from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
-from kanlens.trees import Number, Tree, complexity, planted, symbolic
+from kanlens.trees import Number, Tree, Variable, add, complexity, multiply, planted, symbolic
 from kanlens.univariate import Guess, univariate
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ class _Hunt:
         self._keep(*refit(Number(float(self.rows.y.mean())), self.rows))
         if self.variance <= 1e-24 * float(self.rows.mean(self.rows.y**2)):
             return self._front(True, "The target is constant.")
+        self._keep_line()
         stop = "Every reduction and every small problem was tried."
         try:
             self._begin_with(self.settings.start)
@@ -259,6 +261,15 @@ class _Hunt:
         except KeyboardInterrupt:
             stop = "It was interrupted."
         return self._front(self.found is not None, stop)
+
+    def _keep_line(self) -> None:
+        """Fit the sum of multiples of all inputs, which whatever comes later has to beat."""
+        count = self.rows.x.shape[1]
+        if len(self.rows) > 2 * count:
+            *c, d = coefficients(self.rows.x, self.rows.y, torch.ones_like(self.rows.y))
+            line = add(*(multiply(Number(ck), Variable(k)) for k, ck in enumerate(c)), Number(d))
+            if complexity(line) <= self.settings.complexity:
+                self._keep(*refit(line, self.rows))
 
     def _begin_with(self, start: Front | None) -> None:
         """Fit the formulas of an earlier search."""
