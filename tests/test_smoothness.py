@@ -10,7 +10,7 @@ from scipy.interpolate import make_lsq_spline
 
 from kanlens import KAN, BSpline, fit
 from kanlens.jacobian import Parameters
-from kanlens.smoothness import jumps, smoothing
+from kanlens.smoothness import Smoothness, bends, jumps, smoothing
 
 settings = st.tuples(st.integers(1, 5), st.integers(2, 8), st.integers(0, 1000))
 
@@ -45,10 +45,45 @@ def test_jumps_are_those_of_the_highest_derivative(setting: tuple[int, int, int]
     assert torch.allclose(ours * scale, oracle, rtol=1e-7, atol=1e-8 * float(oracle.abs().max()))
 
 
+@given(settings)
+def test_bends_are_derivatives(setting: tuple[int, int, int]) -> None:
+    degree, intervals, seed = setting
+    grid = uneven(degree, intervals, seed)
+    coef = torch.randn(intervals + degree, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    for order in range(1, degree + 1):
+        ours = bends(grid, degree, order)[0] @ coef
+        oracle = torch.tensor(SciPySpline(grid[0].numpy(), coef.numpy(), degree).derivative(order).c[: len(ours)])
+        scale = (oracle @ ours) / (ours @ ours)
+        assert torch.allclose(ours * scale, oracle, rtol=1e-7, atol=1e-8 * float(oracle.abs().max()))
+
+
+def test_strong_pulls_leave_a_line_or_a_constant() -> None:
+    x = torch.linspace(-1, 1, 200, dtype=torch.float64)[:, None]
+    y = x + torch.sin(6 * x)
+    found = []
+    for pull in (Smoothness(bends=1e4), Smoothness(slopes=1e2)):
+        model = KAN([1, 1], residual="zero", dtype=torch.float64)
+        fit(model, x, y, smoothness=pull)
+        found.append(model(x).detach())
+    line = torch.linalg.lstsq(torch.cat([x, torch.ones_like(x)], 1), y).solution
+    torch.testing.assert_close(found[0], line[0] * x + line[1], rtol=0, atol=1e-4)
+    assert found[1].std() < 1e-3
+
+
+def test_validation_has_weights() -> None:
+    x = torch.rand(60, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y, weight = torch.sin(5 * x), torch.arange(20.0, dtype=torch.float64)
+    held = (x[:20], y[:20], weight)
+    model = KAN([1, 1], basis=BSpline(3, 2), dtype=torch.float64)
+    history = fit(model, x[20:], y[20:], validation=held)
+    error = (weight[:, None] * (model(held[0]).detach() - held[1]) ** 2).sum() / weight.sum()
+    assert min(history.validation) == pytest.approx(float(error))
+
+
 def test_rows_have_the_places_of_the_splines_coefficients() -> None:
     model = KAN([2, 1], basis=BSpline(3, 5), dtype=torch.float64)
     x = torch.rand(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = smoothing(Parameters(model), x, 1e-3)
+    found = smoothing(Parameters(model), x, Smoothness(1e-3))
     rows, theta = found.dense(x), Parameters(model).get()
     torch.testing.assert_close(found.of(theta), rows @ theta)
     torch.testing.assert_close(found.back(found.of(theta)), rows.T @ rows @ theta)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kanlens.pages import Page, report
     from kanlens.palettes import PALETTES, Palette
     from kanlens.plotting import plot
+    from kanlens.tabular import KANClassifier, KANRegressor
     from kanlens.treeplot import plot_tree
 
 
@@ -68,6 +69,8 @@ _LAZY = {
     "Palette": "kanlens.palettes",
     "plot": "kanlens.plotting",  # matplotlib takes a second to import, and training never needs it
     "Page": "kanlens.pages",
+    "KANClassifier": "kanlens.tabular",  # scikit-learn, too
+    "KANRegressor": "kanlens.tabular",
     "SymbolicRegressor": "kanlens.estimators",  # scikit-learn
     "report": "kanlens.pages",
     "source": "kanlens.export",  # sympy's printers
@@ -98,9 +101,11 @@ __all__ = [
     "Gaussian",
     "History",
     "InputError",
+    "KANClassifier",
     "KANConv1d",
     "KANConv2d",
     "KANLayer",
+    "KANRegressor",
     "KanlensError",
     "LevenbergMarquardt",
     "Limit",

@@ -18,7 +18,7 @@ from kanlens.losses import Curved, Custom, SquaredError
 from kanlens.moments import Moments
 from kanlens.network import KAN
 from kanlens.quadratic import NormalEquations, Quadratic, Rows
-from kanlens.smoothness import Smoothing, smoothing
+from kanlens.smoothness import Smoothing, Smoothness, smoothing
 from kanlens.sparsity import Covariances, Force, Sparsity, Spread
 
 CHUNK = 2**22
@@ -40,7 +40,7 @@ class NetworkObjective:
         By default the squared error.
     weights : Tensor, optional
         Weights `(rows,)` of the rows, relative to each other.
-    smoothness : float
+    smoothness : float or Smoothness
         Strength of the :func:`kanlens.smoothness.smoothing`.
     unit : float, optional
         What the loss is measured in: by default the targets' variance for the squared error, else 1.
@@ -57,7 +57,7 @@ class NetworkObjective:
         loss: Curved | Custom | None = None,
         weights: Tensor | None = None,
         *,
-        smoothness: float = 0.0,
+        smoothness: float | Smoothness = 0.0,
         unit: float | None = None,
         chunk: int = CHUNK,
     ) -> None:
@@ -72,10 +72,11 @@ class NetworkObjective:
         self.first = tabulate(x, first.grid, first.evaluator)[0] if known else None
         self.smoothing: Smoothing | None = None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None
-        if smoothness:
+        pull = smoothness if isinstance(smoothness, Smoothness) else Smoothness(smoothness)
+        if pull != Smoothness(0.0):
             known_error = self.parts(self.parameters.get())[0] if isinstance(self.loss, SquaredError) else 0.0
-            strengths = [each / self.unit**0.5 for each in (smoothness, min(known_error, 1.0) ** 0.5)]
-            self.smoothing = smoothing(self.parameters, x, *strengths)
+            firm = min(known_error, 1.0) ** 0.5 / self.unit**0.5
+            self.smoothing = smoothing(self.parameters, x, pull.over(self.unit**0.5), firm)
 
     # --- what solvers ask for --------------------------------------------------------------
 

@@ -41,13 +41,71 @@ def jumps(grid: Tensor, degree: int) -> Tensor:
     P. Eilers and B. Marx, *Flexible Smoothing with B-splines and Penalties* (1996);
     C. de Boor, *A Practical Guide to Splines*, chapter X, for the derivatives.
     """
+    return bends(grid, degree, degree + 1)
+
+
+def bends(grid: Tensor, degree: int, order: int = 2) -> Tensor:
+    """Return rows `(in, size - order, size)` that give a derivative of a spline, one by its order.
+
+    They are the coefficients of the derivative, a spline itself. Those of order 2 vanish where the spline is a straight
+    line, those of order 1 where it is constant. The rows are scaled so that their largest entry is 1.
+
+    Parameters
+    ----------
+    grid : Tensor
+        Knots `(in, knots)`.
+    degree, order : int
+        Of the spline, and of the derivative: at most `degree + 1`, the jumps of its last.
+
+    Examples
+    --------
+    >>> bends(torch.arange(8.0)[None], degree=2)[0, 0]
+    tensor([ 0.5000, -1.0000,  0.5000,  0.0000,  0.0000])
+    """
+    rows = _derivative(grid, degree, order) if order <= degree else _derivative(grid, degree, degree).diff(dim=1)
+    return rows / rows.abs().amax((1, 2), keepdim=True) if rows.shape[1] else rows
+
+
+def _derivative(grid: Tensor, degree: int, order: int) -> Tensor:
+    """Return the coefficients `(in, size - order, size)` of a derivative, by a spline's own, up to a factor."""
     size = grid.shape[1] - degree - 1
     rows = torch.eye(size, dtype=grid.dtype, device=grid.device).expand(len(grid), size, size)
-    for order in range(1, degree + 1):
-        width = grid[:, degree + 1 : size + degree + 1 - order] - grid[:, order:size]
+    for step in range(1, order + 1):
+        width = grid[:, degree + 1 : size + degree + 1 - step] - grid[:, step:size]
         rows = rows.diff(dim=1) / (width / width.mean(1, keepdim=True))[..., None]
-    rows = rows.diff(dim=1)
-    return rows / rows.abs().amax((1, 2), keepdim=True) if rows.shape[1] else rows
+    return rows
+
+
+@dataclass(frozen=True)
+class Smoothness:
+    """Weigh how smooth splines are to be: three pulls, each on the squares of derivatives of all curves.
+
+    Parameters
+    ----------
+    jumps : float
+        Towards one polynomial; decides what data leave open, and is hardly felt elsewhere.
+    bends : float
+        Towards straight lines, as smoothing splines are pulled: for noisy data, from 0.03, which is hardly felt, to 10.
+    slopes : float
+        Towards constants, as ridge regression pulls: where inputs are many for the rows.
+
+    References
+    ----------
+    P. Eilers and B. Marx, *Flexible Smoothing with B-splines and Penalties* (1996).
+    """
+
+    jumps: float = 1e-6
+    bends: float = 0.0
+    slopes: float = 0.0
+
+    def over(self, unit: float) -> "Smoothness":
+        """Return the weights for residuals in a unit."""
+        return Smoothness(self.jumps / unit, self.bends / unit, self.slopes / unit)
+
+    @property
+    def orders(self) -> list[tuple[int, float]]:
+        """Return the orders of the derivatives that are pulled to zero besides, and by what weights."""
+        return [(order, weight) for order, weight in ((2, self.bends), (1, self.slopes)) if weight]
 
 
 @dataclass(frozen=True)
@@ -88,7 +146,7 @@ class Smoothing:
 
 
 @torch.no_grad()
-def smoothing(parameters: Parameters, x: Tensor, strength: float, firm: float = 0.0) -> Smoothing:
+def smoothing(parameters: Parameters, x: Tensor, strength: Smoothness, firm: float = 0.0) -> Smoothing:
     r"""Return rows *S* `(rows, parameters)` whose squares :math:`|S\theta|^2` keep splines smooth.
 
     For each edge they are its :func:`jumps`, times `strength` and the root mean square by which
@@ -112,7 +170,8 @@ def smoothing(parameters: Parameters, x: Tensor, strength: float, firm: float = 
         Of a float64 network.
     x : Tensor
         Inputs `(batch, in)`.
-    strength, firm : float
+    strength : Smoothness
+    firm : float
 
     Notes
     -----
@@ -131,9 +190,11 @@ def smoothing(parameters: Parameters, x: Tensor, strength: float, firm: float = 
         if not isinstance(layer.basis, BSpline):
             continue
         coefs = block[:, : layer.basis.size].to(x.device)
+        degree = layer.basis.degree
         sparse = _sparse(layer.basis, layer.grid, step.x, share)
-        strengths = torch.where(sparse, max(strength, firm), strength)  # (in, intervals - 1)
-        rows = (jumps(layer.grid, layer.basis.degree) * strengths[..., None])[live[:, 1]]
+        hold = torch.where(sparse, max(strength.jumps, firm), strength.jumps)  # (in, intervals - 1)
+        pulls = [weight * bends(layer.grid, degree, order) for order, weight in strength.orders]
+        rows = torch.cat([jumps(layer.grid, degree) * hold[..., None] * bool(strength.jumps), *pulls], 1)[live[:, 1]]
         found.append(rows * follow[coefs].mean(1).sqrt()[:, None, None])
         places.append(coefs)
     return Smoothing(found, places, parameters.size)

@@ -23,6 +23,7 @@ from kanlens.network import KAN
 from kanlens.objective import NetworkObjective
 from kanlens.regrid import regrid as move_grids
 from kanlens.regrid import stretch
+from kanlens.smoothness import Smoothness
 from kanlens.solvers import Memory, Solver, Stop
 from kanlens.sparsity import Sparsity
 from kanlens.views import Viewable
@@ -64,8 +65,8 @@ def fit(
     penalty: Sparsity | None = None,
     loss: str | Loss | None = None,
     weights: Array | None = None,
-    smoothness: float = 1e-6,
-    validation: float | tuple[Array, Array] | None = None,
+    smoothness: float | Smoothness = 1e-6,
+    validation: float | tuple[Array, Array] | tuple[Array, Array, Array] | None = None,
     patience: int | None = None,
     regrid: bool = True,
     callback: Callback | None = None,
@@ -99,11 +100,12 @@ def fit(
         output, or a function of all `(outputs, y)` to a scalar tensor. The first three suit second order.
     weights : Tensor or array, optional
         Weights `(rows,)` of the rows in the loss, at least 0, relative to each other.
-    smoothness : float
+    smoothness : float or Smoothness
         How much splines keep to one polynomial where the data leave them open; see
-        :func:`kanlens.smoothness.smoothing`. Larger values smooth noise away, 0 turns it off.
-    validation : float or pair of arrays, optional
-        A share of the rows to hold out, or data of its own.
+        :func:`kanlens.smoothness.smoothing`. 0 turns it off. A :class:`kanlens.smoothness.Smoothness`
+        smooths noise away.
+    validation : float or arrays, optional
+        A share of the rows to hold out, or data of its own: inputs, targets and perhaps weights.
     patience : int, optional
         Stop after so many steps without a lower validation error.
     regrid : bool
@@ -143,7 +145,7 @@ def fit(
     rows = Sample.read(model, x, y, kind, weights)
     held = None
     if isinstance(validation, tuple):
-        held = Sample.read(model, *validation, kind)
+        held = Sample.read(model, validation[0], validation[1], kind, *validation[2:])
     elif validation is not None:
         rows, held = rows.divided(validation, seed)
     work = copy.deepcopy(model).double()
@@ -201,7 +203,11 @@ class Sample:
         return int(shards.total(torch.tensor(len(self.x))))
 
     def objective(
-        self, model: KAN, penalty: Sparsity | None = None, loss: Curved | Custom | None = None, smoothness: float = 0.0
+        self,
+        model: KAN,
+        penalty: Sparsity | None = None,
+        loss: Curved | Custom | None = None,
+        smoothness: float | Smoothness = 0.0,
     ) -> NetworkObjective:
         """Return what a fit to these rows minimises."""
         return NetworkObjective(model, self.x, self.y, penalty, loss, self.weights, smoothness=smoothness)
@@ -253,7 +259,7 @@ class _Run:
     rows: Sample
     penalty: Sparsity | None
     loss: Curved | Custom
-    smoothness: float
+    smoothness: float | Smoothness
     held: Sample | None
     patience: int | None
     callback: Callback | None
