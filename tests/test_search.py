@@ -108,6 +108,19 @@ def test_ctrl_c_keeps_the_best_so_far() -> None:
     assert len(front)
 
 
+@pytest.mark.parametrize("scale", [1e-150, 1e-30, 1e30, 1e70])
+def test_numbers_of_any_size_do_no_harm(scale: float) -> None:
+    x = points(100, 2)
+    front = found(scale * x, torch.exp(x[:, 0]) + 3 * x[:, 1] ** 3 * scale, seconds=3)
+    assert len(front)
+    assert all(math.isfinite(e.rmse) for e in front)
+
+
+def test_huge_numbers_are_refused() -> None:
+    with pytest.raises(InputError, match="other units"):
+        found(points(20, 1), 1e90 * points(20, 1)[:, 0])
+
+
 def test_torch_gets_its_threads_back() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -8,6 +8,7 @@ or a function of one variable. Every formula is fitted whole to the data themsel
 
 import heapq
 import itertools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -37,10 +38,15 @@ from kanlens.univariate import Guess, univariate
 if TYPE_CHECKING:
     from sympy import Expr
 
+logger = logging.getLogger(__name__)
+
 EXACT = 1e-11
 """Error, as a share of the target's deviation, below which a formula is taken for the law itself.
 
 A flexible formula reaches 1e-9 on a curve that is not its own."""
+
+LARGEST = 1e75
+"""Size of the numbers in a table: fourth powers of larger ones are infinite."""
 
 CURVE = 3e-4
 """Error, as a share of the target's deviation, that a factor named by its curve may bring."""
@@ -136,7 +142,7 @@ def search(
     Raises
     ------
     InputError
-        If the data have the wrong shape, no rows, a NaN or an infinity.
+        If the data have the wrong shape, no rows, a NaN, an infinity or numbers of more than 75 digits.
 
     Examples
     --------
@@ -147,6 +153,9 @@ def search(
     """
     inputs = x.shape[-1] if len(getattr(x, "shape", ())) > 1 else 1
     points, targets = pair(x, y, inputs, 1)
+    largest = max(float(points.abs().amax()), float(targets.abs().amax()))
+    if largest > LARGEST:
+        raise InputError(f"expected numbers up to {LARGEST:g}, got {largest:g}. Choose other units.")
     hunt = _Hunt(
         _rows(points, targets[:, 0], weight),
         max(precision(x), precision(y)),
@@ -285,11 +294,32 @@ class _Hunt:
 
     def _drain(self) -> None:
         while self.queue:
-            for _ in heapq.heappop(self.queue).steps:
+            steps = heapq.heappop(self.queue).steps
+            while self._step(steps):
                 self._check_time()
                 self._end_if_found()
                 if self._explained() and time.monotonic() - self.improved > PATIENCE:
                     raise _ExplainedError
+
+    @staticmethod
+    def _step(steps: Iterator[None]) -> bool:
+        """Take the next step of a task; return whether there was one.
+
+        A reduction that was none can make numbers of any size, on which linear algebra fails. Then the task is over and
+        the search is not.
+        """
+        try:
+            next(steps)
+        except StopIteration:
+            return False
+        except (
+            ArithmeticError,
+            ValueError,
+            RuntimeError,
+        ) as error:
+            logger.debug("a step of the search failed: %s", error)
+            return False
+        return True
 
     def _late(self) -> bool:
         return time.monotonic() - self.begin > self.settings.seconds
@@ -319,6 +349,8 @@ class _Hunt:
             yield from self._try(polynomials(problem))
         smooth = surrogate(problem.z, problem.t, self.settings.seed)
         error = self._error_of(problem, smooth)
+        if not (math.isfinite(error) and torch.isfinite(smooth.slopes).all()):
+            return
         if above == math.inf:
             self.noise = error
         self.noise = min(self.noise, error)
