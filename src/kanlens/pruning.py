@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kanlens.data import Array, pair, split_inside, table
+from kanlens.data import Array, pair, precision, split_inside, table
 from kanlens.network import KAN
 from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt
@@ -101,7 +101,7 @@ def _refitted(model: KAN, x: Array, y: Array | None) -> "tuple[_Tried, _Judge]":
     points = table(x, widths[0].size, "inputs").to(model.device)
     with torch.no_grad():
         targets = work(points) if y is None else pair(x, y, widths[0].size, widths[-1].size)[1].to(model.device)
-    judge = _Judge.of(points, targets)
+    judge = _Judge.of(points, targets, precision(x) if y is None else max(precision(x), precision(y)))
     best = judge.refit(work, steps=20)
     if best.error > 0.02:  # poor, or noisy: see whether the same network can do better from another start
         best = min(best, *(judge.refit(start, steps=30) for start in _fresh(work, 1)), key=lambda t: t.error)
@@ -118,19 +118,22 @@ class _Tried:
 
 @dataclass(frozen=True)
 class _Judge:
-    """Refit networks on some rows and judge them by the others."""
+    """Refit networks on some rows and judge them by the others; errors up to `floor` are round-off."""
 
     x: Tensor
     y: Tensor
     held_x: Tensor
     held_y: Tensor
+    floor: float
 
     @classmethod
-    def of(cls, x: Tensor, y: Tensor) -> "_Judge":
+    def of(cls, x: Tensor, y: Tensor, digits: float) -> "_Judge":
+        """Split rows that are known to `digits`, relative to the largest."""
+        floor = max(1e-10, digits * float(y.abs().amax()) / (float(y.std(correction=0)) or 1.0))
         rows, held = split_inside(torch.cat([x, y], 1), 0.2)
         if len(held) < 5:  # too few rows to hold any out
-            return cls(x, y, x, y)
-        return cls(x[rows], y[rows], x[held], y[held])
+            return cls(x, y, x, y, floor)
+        return cls(x[rows], y[rows], x[held], y[held], floor)
 
     def refit(self, model: KAN, steps: int) -> _Tried:
         """Return a copy of a network, fitted without penalty."""
@@ -145,8 +148,8 @@ class _Judge:
         return float((model(self.held_x) - self.held_y).square().mean().sqrt()) / scale
 
     def good_enough(self, tried: _Tried, than: float) -> bool:
-        """Tell whether an error is as low as another one, up to the floor of float64."""
-        return tried.error <= max(FAIR * than, 1e-10)
+        """Tell whether an error is as low as another one, up to the digits of the data."""
+        return tried.error <= max(FAIR * than, self.floor)
 
 
 def _fewest_nodes(whole: _Tried, judge: _Judge) -> _Tried:
