@@ -99,6 +99,18 @@ def test_the_second_derivative_by_x_is_exact_at_a_knot() -> None:
     torch.testing.assert_close(torch.autograd.grad(first, x)[0][0, 0], expected)
 
 
+@pytest.mark.parametrize("bend", [0.0, 0.5], ids=["equal knots", "other knots"])
+def test_derivatives_of_every_order_are_those_of_the_basis(bend: float) -> None:
+    basis = BSpline(6, 4)
+    layer, x = layer_of(basis, "zero", 1, 1), points(30, 1, low=-0.9, high=0.9).requires_grad_()
+    layer.grid = layer.grid + bend * layer.grid**2 / 4
+    found = layer(x)
+    for order in range(1, 7):
+        found = torch.autograd.grad(found.sum(), x, create_graph=True)[0]
+        expected = basis.derivatives(x.detach(), layer.grid, order)[:, 0] @ layer.coef[0, 0]
+        torch.testing.assert_close(found[:, 0], expected)
+
+
 @given(st.integers(1, 5), st.integers(1, 30), st.floats(-1e3, 1e3), st.floats(1e-2, 1e3), st.integers(0, 9))
 def test_the_closed_form_is_the_general_one(degree: int, intervals: int, low: float, width: float, seed: int) -> None:
     basis = BSpline(degree, intervals)
@@ -107,6 +119,10 @@ def test_the_closed_form_is_the_general_one(degree: int, intervals: int, low: fl
     fast = basis.on(grid)
     assert fast == Cardinal(degree, intervals)
     x = low + width * points(50, 2, seed=seed, low=-0.5, high=1.5)
+    for order in range(degree + 2):
+        expected = basis.derivatives(x, grid, order)
+        size = 1 + float(expected.abs().amax())
+        torch.testing.assert_close(fast.derivatives(x, grid, order), expected, rtol=0, atol=1e-8 * size)
     for got, expected in zip(fast.values_and_slopes(x, grid), basis.values_and_slopes(x, grid), strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-9 * float(1 + expected.abs().max()))
     weights = points(100, basis.size, seed=seed).view(50, 2, basis.size)

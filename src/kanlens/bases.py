@@ -30,6 +30,10 @@ class Evaluator(Protocol):
         """Return the basis functions and their first derivatives, each `(batch, in, size)`."""
         ...
 
+    def derivatives(self, x: Tensor, grid: Tensor, order: int = 1) -> Tensor:
+        """Return the derivatives of an order `>= 0` of the basis functions, `(batch, in, size)`."""
+        ...
+
     def pull_back(self, x: Tensor, grid: Tensor, grad: Tensor) -> Tensor:
         """Return the derivative `(batch, in)` by `x` of the sum of the values times `grad (batch, in, size)`."""
         ...
@@ -68,10 +72,6 @@ class Basis(Evaluator, Protocol):
 
     def on(self, grid: Tensor) -> Evaluator:
         """Return what evaluates the basis fastest on a grid: itself, or an equal."""
-        ...
-
-    def derivatives(self, x: Tensor, grid: Tensor, order: int = 1) -> Tensor:
-        """Return the derivatives of an order `>= 0` of the basis functions, `(batch, in, size)`."""
         ...
 
     def project(self, x: Tensor, y: Tensor, grid: Tensor) -> Tensor:

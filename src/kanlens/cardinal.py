@@ -61,6 +61,17 @@ class Cardinal:
         slopes = [slope / place.step for slope in self._rises(place.fraction)]
         return self._spread(place.interval, self._live(place)), self._spread(place.interval, slopes)
 
+    def derivatives(self, x: Tensor, grid: Tensor, order: int = 1) -> Tensor:
+        """Return the derivatives of an order `>= 0` of the basis functions, `(batch, in, size)`."""
+        place = self._place(x, grid)
+        if order == 0:
+            return self._spread(place.interval, self._live(place))
+        if order == 1:
+            live = self._rises(place.fraction)
+        else:  # beyond the grid are tangents
+            live = [torch.where(place.past == 0, rise, 0) for rise in self._rises(place.fraction, order)]
+        return self._spread(place.interval, [rise / place.step**order for rise in live])
+
     def pull_back(self, x: Tensor, grid: Tensor, grad: Tensor) -> Tensor:
         """Return the derivative `(batch, in)` by `x` of the sum of the values times `grad (batch, in, size)`."""
         place = self._place(x, grid)
@@ -88,10 +99,14 @@ class Cardinal:
         live = _pieces(place.fraction, self.degree)
         return [value + place.past * rise for value, rise in zip(live, self._rises(place.fraction), strict=True)]
 
-    def _rises(self, t: Any) -> list[Any]:
-        """Return the derivatives by `t` of the functions alive: the differences of the next lower degree."""
-        lower = _pieces(t, self.degree - 1)
-        return [-lower[0], *(a - b for a, b in pairwise(lower)), lower[-1]]
+    def _rises(self, t: Any, order: int = 1) -> list[Any]:
+        """Return the derivatives by `t` of the functions alive: differences of a degree lower by their order."""
+        if order > self.degree:
+            return [t * 0] * (self.degree + 1)
+        rises = _pieces(t, self.degree - order)
+        for _ in range(order):
+            rises = [-rises[0], *(a - b for a, b in pairwise(rises)), rises[-1]]
+        return rises
 
     def _spread(self, interval: Tensor, live: list[Tensor]) -> Tensor:
         """Put the live functions' values at their places among all functions."""

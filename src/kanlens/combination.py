@@ -70,16 +70,17 @@ class _Combine(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
         x, coef, grid, ctx.basis = inputs
+        ctx.table = _Table(ctx.basis)
         ctx.save_for_backward(x, coef, grid)
         ctx.save_for_forward(x, coef, grid)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, coef, grid = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[:2]
         if torch.is_grad_enabled():  # a derivative of this derivative is wanted
-            by_x, by_coef = _pull(grad, x, coef, grid, ctx.basis)
+            by_x, by_coef = _pull(grad, x, coef, grid, ctx.table, *wanted)
         else:
-            wanted = ctx.needs_input_grad[:2]
             by_x, by_coef = _Gradients.apply(grad, x, coef, grid, ctx.basis, *wanted)  # type: ignore[no-untyped-call]
         return by_x, by_coef, None, None
 
@@ -127,17 +128,76 @@ class _Gradients(torch.autograd.Function):
         pass
 
     @staticmethod
-    def vmap(_: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-        def pull(grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-            return _pull(grad, x, coef, grid, args[4])
+    def vmap(
+        _: Any, in_dims: tuple[int | None, ...], *args: Any
+    ) -> tuple[tuple[Tensor | None, Tensor | None], tuple[int, int]]:
+        def pull(grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor) -> tuple[Tensor | None, Tensor | None]:
+            return _pull(grad, x, coef, grid, _Table(args[4]), True, True)
 
         return torch.vmap(pull, in_dims[:4])(*args[:4]), (0, 0)
 
 
-def _pull(grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> tuple[Tensor, Tensor]:
+def _pull(
+    grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor, table: "_Table", for_x: bool, for_coef: bool
+) -> tuple[Tensor | None, Tensor | None]:
     """Return the derivatives by `x` and `coef`, which may be derived further."""
-    by_x, by_coef = torch.func.vjp(lambda x, coef: _plain(x, coef, grid, basis), x, coef)[1](grad)
+    by_x = by_coef = None
+    if for_x:
+        by_x = (_derivatives(x, grid, table, 1) * _unrows(_rows(coef) @ grad.T, table.basis.size)).sum(2)
+    if for_coef:
+        by_coef = _unrows(_rows(_derivatives(x, grid, table, 0)) @ grad, table.basis.size)
     return by_x, by_coef
+
+
+class _Table:
+    """Evaluate the derivatives of a basis at one set of points, each order once."""
+
+    def __init__(self, basis: Evaluator) -> None:
+        self.basis = basis
+        self._known: dict[int, Tensor] = {}
+
+    def derivatives(self, x: Tensor, grid: Tensor, order: int) -> Tensor:
+        """Return the derivatives of an order, always at the same points."""
+        if torch._C._are_functorch_transforms_active():  # what is wrapped there must not outlive the call
+            return self.basis.derivatives(x, grid, order)
+        if order not in self._known:
+            self._known[order] = self.basis.derivatives(x, grid, order)
+        return self._known[order].detach()  # a tensor of its own, to which autograd ties the call
+
+
+def _derivatives(x: Tensor, grid: Tensor, table: _Table, order: int) -> Tensor:
+    found: Tensor = _Derivatives.apply(x, grid, table, order)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Derivatives(torch.autograd.Function):
+    """Give the derivatives of the basis functions, whose own derivatives are those of the next order.
+
+    Deriving the recursion that evaluates splines was rejected: its graph doubles with each order, and takes
+    seconds for the third derivatives of splines of degree 10.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, grid: Tensor, table: _Table, order: int) -> Tensor:
+        return table.derivatives(x, grid, order)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
+        x, grid, ctx.table, ctx.order = inputs
+        ctx.save_for_backward(x, grid)
+        ctx.save_for_forward(x, grid)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, None]:
+        x, grid = ctx.saved_tensors
+        return (grad * _derivatives(x, grid, ctx.table, ctx.order + 1)).sum(2), None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, by_x: Tensor, *_: None) -> Tensor:
+        x, grid = ctx.saved_tensors
+        return by_x[..., None] * _derivatives(x, grid, ctx.table, ctx.order + 1)
 
 
 def _native(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> bool:
@@ -174,7 +234,7 @@ class _Evaluate(torch.autograd.Function):
         x, grid = ctx.saved_tensors
         basis: Evaluator = ctx.basis
         if torch.is_grad_enabled():  # a derivative of this derivative is wanted
-            return torch.func.vjp(lambda x: basis.values(x, grid), x)[1](grad)[0], None, None
+            return (grad * _derivatives(x, grid, _Table(basis), 1)).sum(2), None, None
         return basis.pull_back(x, grid, grad), None, None
 
     @staticmethod
