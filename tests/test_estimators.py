@@ -17,7 +17,7 @@ from kanlens import InputError, SymbolicRegressor
 pd = pytest.importorskip("pandas", reason="frames need pandas")
 
 
-@parametrize_with_checks([SymbolicRegressor(time_limit=1.0, functions=["sin", "exp"], random_state=0)])
+@parametrize_with_checks([SymbolicRegressor(time_limit=None, max_steps=3, functions=["sin", "exp"], random_state=0)])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_the_contract_of_scikit_learn(estimator: SymbolicRegressor, check) -> None:  # type: ignore[no-untyped-def]
     check(estimator)

@@ -1,5 +1,6 @@
 """Laws are found exactly, by their structure; noise is not taken for a law; limits are kept."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -94,6 +95,33 @@ def test_the_time_limit_is_kept() -> None:
     assert time.monotonic() - began < 15  # between two looks at the clock lies one step of the search
     assert len(front)
     assert "time limit" in front.stop
+
+
+def test_a_limit_of_steps_gives_the_same_formulas_at_any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = points(100, 2)
+    y = x[:, 0] * torch.sin(3 * x[:, 1]) + 0.1 * points(100, 1, seed=5)[:, 0]
+    settings = SearchSettings(seconds=None, steps=4)
+    quick = search(x, y, settings=settings)
+    clock = itertools.count(step=1000)
+    monkeypatch.setattr("kanlens.budget.time.monotonic", lambda: next(clock))
+    slow = search(x, y, settings=settings)
+    assert [e.expression for e in quick] == [e.expression for e in slow]
+    assert quick.stop == slow.stop == "The limit of 4 steps was reached."
+
+
+def test_the_shortest_time_is_enough_for_a_line_and_a_power_product() -> None:
+    x = points(100, 2)
+    line = search(x, 2 * x[:, 0] - x[:, 1], settings=SearchSettings(seconds=1e-9))
+    product = search(x, x[:, 0] * x[:, 1] ** -2, settings=SearchSettings(seconds=1e-9))
+    assert line.exact
+    assert product.exact
+
+
+def test_only_the_functions_chosen_occur() -> None:
+    x = points(100, 1)
+    front = search(x, torch.log(x[:, 0]), settings=SearchSettings(functions=["sin"], seconds=None, steps=6))
+    assert len(front) > 1
+    assert not any(e.expression.has(sympy.log, sympy.exp, sympy.cos) for e in front)
 
 
 def test_ctrl_c_keeps_the_best_so_far() -> None:

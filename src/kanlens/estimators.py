@@ -35,8 +35,12 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         your own; all of the library by default.
     max_complexity : int
         The most symbols of a formula: operators, functions, variables and constants.
-    time_limit : float
-        Seconds after which the best formulas so far are taken. An exact law is known as such and ends the search.
+    time_limit : float, optional
+        Seconds after which the best formulas so far are taken, None for no limit. An exact law is known as such and
+        ends the search.
+    max_steps : int, optional
+        Steps after which the same happens; one takes some tenths of a second. A search that ends before its seconds
+        are over gives the same formulas on every machine.
     selection : {"best", "accurate", "simple"}
         Which formula predicts: the one with the shortest description of the data (constants, symbols and what it
         leaves unexplained), the most accurate one, or the simplest that is nearly as accurate.
@@ -72,7 +76,8 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         *,
         functions: Iterable[str] | Mapping[str, Function] | None = None,
         max_complexity: int = 80,
-        time_limit: float = 60.0,
+        time_limit: float | None = 60.0,
+        max_steps: int | None = None,
         selection: Rule = "best",
         warm_start: bool = False,
         n_jobs: int | None = None,
@@ -82,6 +87,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.functions = functions
         self.max_complexity = max_complexity
         self.time_limit = time_limit
+        self.max_steps = max_steps
         self.selection = selection
         self.warm_start = warm_start
         self.n_jobs = n_jobs
@@ -108,6 +114,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 functions=self.functions,
                 complexity=self.max_complexity,
                 seconds=self.time_limit,
+                steps=self.max_steps,
                 seed=int(generator.randint(2**31)),
                 start=start,
             )

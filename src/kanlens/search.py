@@ -10,7 +10,6 @@ import heapq
 import itertools
 import logging
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from kanlens.budget import Budget, TimeIsUpError
 from kanlens.candidates import Library, as_library
 from kanlens.data import Array, pair, precision
 from kanlens.errors import InputError
@@ -32,7 +32,7 @@ from kanlens.reductions import indices, pairs, powers, scalings, separations
 from kanlens.refit import Rows, free_constants, mean_square, merged, refit
 from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
-from kanlens.trees import Number, Tree, Variable, add, complexity, multiply, planted, symbolic
+from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, planted, symbolic
 from kanlens.univariate import Guess, univariate
 
 if TYPE_CHECKING:
@@ -58,10 +58,12 @@ SHORT = 24
 """Symbols up to which an exact formula is taken as it is."""
 
 GRACE = 0.5
-"""Time that the search for a shorter form of an exact formula takes, as a share of what it took to find it."""
+"""Steps that the search for a shorter form of an exact formula takes, as a share of those it took to find it."""
 
-PATIENCE = 6.0
-"""Seconds without a better formula after which a search ends that has explained all but noise."""
+PATIENCE = 12
+"""Steps without a better formula after which a search ends that has explained all but noise.
+
+Steps are counted, and not seconds: the same table and seed must give the same formulas on a slow machine."""
 
 HELD_FROM = 23
 """Rows from which a fifth is held out."""
@@ -92,11 +94,13 @@ class SearchSettings:
     Parameters
     ----------
     functions : names or mapping, optional
-        Library functions that a formula may have; all by default.
+        Library functions that a formula may have; all by default. Sums, products and powers are always there.
     complexity : int
         The most symbols of a formula.
-    seconds : float
+    seconds : float, optional
         Time limit; the best formulas so far are returned.
+    steps : int, optional
+        Limit of steps, some tenths of a second each: unlike seconds, it gives the same formulas on any machine.
     seed : int
         Seed of what is drawn: rows held out, rows compared first.
     start : Front, optional
@@ -105,15 +109,18 @@ class SearchSettings:
 
     functions: Library = None
     complexity: int = 80
-    seconds: float = 60.0
+    seconds: float | None = 60.0
+    steps: int | None = None
     seed: int = 0
     start: Front | None = None
 
     def __post_init__(self) -> None:
         if self.complexity < 1:
             raise InputError(f"expected a complexity of at least 1, got {self.complexity}.")
-        if not self.seconds > 0:
-            raise InputError(f"expected a time limit above 0 seconds, got {self.seconds}.")
+        if self.seconds is not None and not self.seconds > 0:
+            raise InputError(f"expected a time limit above 0 seconds, got {self.seconds}. Use None for none.")
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"expected a limit of at least 1 step, got {self.steps}. Use None for none.")
 
 
 def search(
@@ -206,10 +213,6 @@ class _Best:
     error: float
 
 
-class _TimeIsUpError(Exception):
-    """Ends a search at its limit."""
-
-
 class _ExplainedError(Exception):
     """Ends a search that has explained the data up to noise."""
 
@@ -245,8 +248,8 @@ class _Hunt:
         self.count = itertools.count()
         self.seen: set[tuple[float, ...]] = set()
         self.noise = 0.0
-        self.begin = self.improved = time.monotonic()
-        self.shortest, self.found = math.inf, cast("float | None", None)
+        self.budget = Budget(settings.seconds, settings.steps)
+        self.shortest, self.improved, self.found = math.inf, 0, cast("int | None", None)
 
     # --- the course of a search ----------------------------------------------------------
 
@@ -265,8 +268,8 @@ class _Hunt:
             stop = "A formula leaves no more than round-off."
         except _ExplainedError:
             stop = "A formula leaves no more than the noise, and none better came for a while."
-        except _TimeIsUpError:
-            stop = f"The time limit of {self.settings.seconds:g} s was reached."
+        except TimeIsUpError as limit:
+            stop = str(limit)
         except KeyboardInterrupt:
             stop = "It was interrupted."
         return self._front(self.found is not None, stop)
@@ -277,13 +280,12 @@ class _Hunt:
         if len(self.rows) > 2 * count:
             *c, d = coefficients(self.rows.x, self.rows.y, torch.ones_like(self.rows.y))
             line = add(*(multiply(Number(ck), Variable(k)) for k, ck in enumerate(c)), Number(d))
-            if complexity(line) <= self.settings.complexity:
-                self._keep(*refit(line, self.rows))
+            self._keep(*refit(line, self.rows))
 
     def _begin_with(self, start: Front | None) -> None:
         """Fit the formulas of an earlier search."""
         symbols = _symbols(self.names)
-        trees = (planted(equation.expression, symbols) for equation in start or ())
+        trees = (planted(equation.expression, symbols, self.functions) for equation in start or ())
         for tree in trees:
             if tree is not None:
                 self._keep(*refit(tree, self.rows))
@@ -296,18 +298,18 @@ class _Hunt:
         while self.queue:
             steps = heapq.heappop(self.queue).steps
             while self._step(steps):
-                self._check_time()
+                self.budget.check()
                 self._end_if_found()
-                if self._explained() and time.monotonic() - self.improved > PATIENCE:
+                if self._explained() and self.budget.spent - self.improved > PATIENCE:
                     raise _ExplainedError
 
-    @staticmethod
-    def _step(steps: Iterator[None]) -> bool:
+    def _step(self, steps: Iterator[None]) -> bool:
         """Take the next step of a task; return whether there was one.
 
         A reduction that was none can make numbers of any size, on which linear algebra fails. Then the task is over and
         the search is not.
         """
+        self.budget.spend()
         try:
             next(steps)
         except StopIteration:
@@ -320,13 +322,6 @@ class _Hunt:
             logger.debug("a step of the search failed: %s", error)
             return False
         return True
-
-    def _late(self) -> bool:
-        return time.monotonic() - self.begin > self.settings.seconds
-
-    def _check_time(self) -> None:
-        if self._late():
-            raise _TimeIsUpError
 
     def _explained(self) -> bool:
         """Tell whether a formula leaves no more than the noise that smooth stand-ins find, if there is noise."""
@@ -383,7 +378,7 @@ class _Hunt:
             self._push(smaller.size + 1, self._solve(smaller, max(error, CURVE * self.variance**0.5)))
             yield
         yield from self._try(products(problem, self.functions))
-        for smaller in sums(problem, self.functions, self.settings.seed, self._late):
+        for smaller in sums(problem, self.functions, self.settings.seed, self.budget.late):
             self._push(1, self._solve(smaller, max(error, 10 * CURVE * self.variance**0.5)))
             yield
         yield from self._try(additive(problem, self.functions, self.noise))
@@ -403,13 +398,14 @@ class _Hunt:
     def _consider(self, guesses: list[Guess]) -> None:
         """Fit the likeliest of some formulas, the short ones of those that promise an exact fit, and keep the best."""
         exact = self.exact
-        likeliest = sorted(guesses, key=lambda g: self._bits(g.tree, max(g.error, exact)))
+        shorter = [Guess(merged(guess.tree), guess.error) for guess in guesses]
+        allowed = [guess for guess in shorter if self._allowed(guess.tree)]
+        likeliest = sorted(allowed, key=lambda g: self._bits(g.tree, max(g.error, exact)))
         fitted = []
         for guess in likeliest[:GUESSES]:
-            self._check_time()
-            tree = merged(guess.tree)
-            if complexity(tree) <= self.settings.complexity:
-                fitted.append(refit(tree, self.few, 12)[::-1])
+            if self.budget.late():
+                break
+            fitted.append(refit(guess.tree, self.few, 12)[::-1])
         fitted.sort(key=lambda pair: self._bits(pair[1], pair[0]))
         grown = False
         for _, tree in fitted[:FINALISTS]:
@@ -418,25 +414,30 @@ class _Hunt:
             self.watch(self._front(False, ""))
         self._end_if_found()
 
+    def _allowed(self, tree: Tree) -> bool:
+        """Tell whether a formula is short enough and has no function but those chosen."""
+        return complexity(tree) <= self.settings.complexity and calls(tree) <= self.functions.keys()
+
     def _end_if_found(self) -> None:
         """End the search if it has the law, at once if that is short, else after a while: a shorter form may come."""
         exact = [size for size, best in self.best.items() if best.error <= self.exact]
         if not exact:
             return
-        now = time.monotonic()
         if self.found is None:
-            self.found = now
-        if min(exact) <= SHORT or now - self.found > GRACE * (self.found - self.begin):
+            self.found = self.budget.spent
+        if min(exact) <= SHORT or self.budget.spent > (1 + GRACE) * self.found:
             raise _FoundError
 
     def _keep(self, tree: Tree, error: float) -> bool:
         size = complexity(tree)
+        if size > 1 and not self._allowed(tree):
+            return False
         if not error < min((b.error for c, b in self.best.items() if c <= size), default=math.inf):
             return False
         self.best[size] = _Best(tree, error)
         bits = self._bits(tree, error)
         if bits < self.shortest - 1:
-            self.shortest, self.improved = bits, time.monotonic()
+            self.shortest, self.improved = bits, self.budget.spent
         for longer in [c for c, b in self.best.items() if c > size and b.error >= error]:
             del self.best[longer]
         return True
@@ -451,8 +452,11 @@ class _Hunt:
     def _front(self, exact: bool, stop: str) -> Front:
         """Return the formulas so far, the likeliest ones in a form for readers once the search has stopped."""
         ranked = sorted(self.best.values(), key=lambda b: self._bits(b.tree, b.error))
-        equations = [self._equation(b.tree, bool(stop) and n < SHOWN) for n, b in enumerate(ranked)]
-        return Front.of(equations, exact=exact, stop=stop, seconds=time.monotonic() - self.begin)
+        try:
+            equations = [self._equation(b.tree, bool(stop) and n < SHOWN) for n, b in enumerate(ranked)]
+        except KeyboardInterrupt:  # nothing found is lost, only its form
+            equations = [self._equation(b.tree, False) for b in ranked]
+        return Front.of(equations, exact=exact, stop=stop, seconds=self.budget.elapsed)
 
     def _equation(self, tree: Tree, readable: bool) -> Equation:
         """Return a formula with its error on rows held out; in readable form its constants are fitted to all rows."""

@@ -226,6 +226,12 @@ def variables(tree: Tree) -> set[int]:
     return {index for child in children(tree) for index in variables(child)}
 
 
+def calls(tree: Tree) -> set[str]:
+    """Return the names of the library functions in a tree."""
+    own = {tree.function.name} if isinstance(tree, Call) else set()
+    return own.union(*map(calls, children(tree)))
+
+
 @torch.no_grad()
 def values(tree: Tree, x: Tensor) -> Tensor:
     """Return the tree's values `(rows,)` at points `(rows, in)`; NaN or infinity outside its domain."""
@@ -317,7 +323,7 @@ def symbolic(tree: Tree, symbols: "Sequence[Expr]") -> "Expr":
             return sympy.Mul(*(symbolic(factor, symbols) for factor in factors))
 
 
-def planted(expression: "Expr", symbols: "Sequence[Expr]") -> Tree | None:
+def planted(expression: "Expr", symbols: "Sequence[Expr]", library: Mapping[str, Function] = LIBRARY) -> Tree | None:
     """Return a sympy expression as a tree with all its constants free, None if it holds what no tree can."""
     import sympy
 
@@ -338,7 +344,7 @@ def planted(expression: "Expr", symbols: "Sequence[Expr]") -> Tree | None:
 
     places = {symbol: k for k, symbol in enumerate(symbols)}
     probe = sympy.Symbol("u", real=True)
-    functions = ((f, f.symbolic(probe)) for f in LIBRARY.values())
+    functions = ((f, f.symbolic(probe)) for f in library.values())
     named = {type(form): f for f, form in functions if form.args == (probe,)}
     try:
         return grow(expression)

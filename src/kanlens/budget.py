@@ -1,0 +1,60 @@
+"""How long a search may go on: in seconds, and in steps, which are the same on every machine."""
+
+import math
+import time
+
+FIRST = 3
+"""Steps that no limit of seconds takes away: lines and power products, some milliseconds."""
+
+
+class TimeIsUpError(Exception):
+    """Ends a search at its limit; the message says which."""
+
+
+class Budget:
+    """Count the steps of a search, and end it at a limit.
+
+    Parameters
+    ----------
+    seconds, steps : float and int, optional
+        The limits; None for no limit.
+
+    Examples
+    --------
+    >>> budget = Budget(steps=1)
+    >>> budget.spend()
+    >>> budget.check()
+    Traceback (most recent call last):
+    kanlens.budget.TimeIsUpError: The limit of 1 steps was reached.
+    """
+
+    def __init__(self, seconds: float | None = None, steps: int | None = None) -> None:
+        self.seconds, self.steps = seconds, steps
+        self.begin = time.monotonic()
+        self.spent = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds since the beginning."""
+        return time.monotonic() - self.begin
+
+    def spend(self) -> None:
+        """Count a step."""
+        self.spent += 1
+
+    def late(self) -> bool:
+        """Tell whether the seconds are used up."""
+        return self.spent >= FIRST and self.elapsed > (math.inf if self.seconds is None else self.seconds)
+
+    def check(self) -> None:
+        """End the search if a limit is reached.
+
+        Raises
+        ------
+        TimeIsUpError
+            If it is.
+        """
+        if self.steps is not None and self.spent >= self.steps:
+            raise TimeIsUpError(f"The limit of {self.steps} steps was reached.")
+        if self.late():
+            raise TimeIsUpError(f"The time limit of {self.seconds:g} s was reached.")
