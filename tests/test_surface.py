@@ -60,6 +60,7 @@ SURFACE = [
     "__version__",
     "accelerate",
     "animate",
+    "approximate",
     "arrange",
     "compile_formula",
     "converge",

@@ -30,6 +30,7 @@ from kanlens.recording import Recorder, Snapshot
 from kanlens.regrid import regrid
 from kanlens.scores import scores
 from kanlens.search import SearchSettings, search
+from kanlens.selection import approximate
 from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Stop
 from kanlens.sparsity import Sparsity
 from kanlens.surgery import cut, keep, refine
@@ -127,6 +128,7 @@ __all__ = [
     "__version__",
     "accelerate",
     "animate",
+    "approximate",
     "arrange",
     "compile_formula",
     "converge",

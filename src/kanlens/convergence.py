@@ -5,6 +5,7 @@ import math
 import time
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from kanlens.data import Array, pair, split_inside
 from kanlens.errors import InputError
 from kanlens.jacobian import Parameters
 from kanlens.network import KAN
+from kanlens.objective import NetworkObjective
 from kanlens.regrid import regrid
 from kanlens.solvers import LevenbergMarquardt, Stop
 from kanlens.training import fit
@@ -23,7 +25,7 @@ ROUND_OFF = 1e-14
 
 
 GAIN = 0.9
-"""Share of the validation error that a finer grid must at least get down to; chance alone gives more."""
+"""Share of the validation error that a finer grid must at least get down to, or it is not worth its price."""
 
 
 class Limit(Enum):
@@ -111,11 +113,14 @@ def converge(
     ----------
     Z. Liu et al., *KAN* (2024), section 2.4, for grid extension, whose error rises again on fine grids.
     """
-    inputs, targets, held = _shares(model, x, y, validation, seed)
+    inputs, targets, held = shares(model, x, y, validation, seed)
     best = copy.deepcopy(model).double()
     solver = LevenbergMarquardt(steps)
     stop = fit(best, inputs, targets, solver=solver, smoothness=smoothness).stop
-    rounds, lowest, limit = list[Round](), math.inf, None
+    judge = Judge(inputs, targets, *held, smoothness)
+    rounds = list[Round]()
+    lowest: Verdict | None = None
+    limit: Limit | None = None
     with tqdm(desc="converge", disable=not progress, leave=False, unit=" rounds") as bar:
         while limit is None:
             started = time.perf_counter()
@@ -127,26 +132,75 @@ def converge(
                 break
             if stop is not Stop.INTERRUPTED:
                 stop = fit(work, inputs, targets, solver=solver, regrid=False, smoothness=smoothness).stop
-            errors = _rmse(work, inputs, targets), _rmse(work, *held)
+            errors = rmse(work, inputs, targets), rmse(work, *held)
             rounds.append(Round(intervals, count, *errors, time.perf_counter() - started))
             bar.update()
             bar.set_postfix(intervals=intervals, validation_rmse=f"{errors[1]:.1e}")
-            limit = _limit(stop, errors[1], lowest, targets)
+            verdict = judge(work)
+            limit = _limit(stop, verdict, lowest, targets)
             if limit is not Limit.VALIDATION:
-                best, lowest = work, errors[1]
+                best, lowest = work, verdict
     return Convergence(best.to(model.dtype), tuple(rounds), limit)
 
 
-def _limit(stop: Stop, error: float, lowest: float, targets: Tensor) -> Limit | None:
+def _limit(stop: Stop, verdict: "Verdict", lowest: "Verdict | None", targets: Tensor) -> Limit | None:
     """Return why no finer grid is tried, None if one is."""
     if stop is Stop.INTERRUPTED:
         return Limit.INTERRUPTED
-    if not error < GAIN * lowest:
+    if lowest is not None and not verdict.better(lowest):
         return Limit.VALIDATION
-    return Limit.ROUND_OFF if error <= ROUND_OFF * float(targets.abs().amax()) else None
+    return Limit.ROUND_OFF if verdict.rmse <= ROUND_OFF * float(targets.abs().amax()) else None
 
 
-def _shares(
+class Verdict(NamedTuple):
+    """Hold the squared errors of a network, `(rows,)`, at rows held out and at those it learnt from, each left out."""
+
+    held: Tensor
+    left_out: Tensor
+
+    @property
+    def rmse(self) -> float:
+        """Return what error to expect at new rows: the larger of that at the held-out rows and that at all."""
+        return math.sqrt(max(float(self.held.mean()), float(torch.cat(self).mean())))
+
+    def better(self, other: "Verdict") -> bool:
+        """Tell whether the errors are lower than another network's by more than chance gives.
+
+        The mean of the differences has to exceed its standard error. Where few rows hold most of the error, as at a
+        kink, a finer grid can meet those by chance and be worse elsewhere. A gain at every row always passes.
+
+        References
+        ----------
+        L. Breiman et al., *Classification and Regression Trees* (1984), section 3.4.3, for the rule.
+        """
+        if not float(self.held.mean()) < GAIN**2 * float(other.held.mean()):
+            return False
+        gains = torch.cat(other) - torch.cat(self)
+        return float(gains.mean()) > float(gains.std(correction=0)) / math.sqrt(len(gains))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Measure networks at held-out rows, and at those that they learnt from as if each had been left out.
+
+    A few hundred held-out rows seldom hold the extremes, where a network errs most.
+    """
+
+    x: Tensor
+    y: Tensor
+    held_x: Tensor
+    held_y: Tensor
+    smoothness: float = 1e-6
+
+    @torch.no_grad()
+    def __call__(self, model: KAN) -> Verdict:
+        """Return the errors of a network that was fitted to `x` and `y`."""
+        objective = NetworkObjective(model, self.x, self.y, smoothness=self.smoothness)
+        left_out = objective.left_out(objective.parameters.get())
+        return Verdict((model(self.held_x) - self.held_y).square().mean(1), left_out.square().mean(1))
+
+
+def shares(
     model: KAN, x: Array, y: Array, validation: float | tuple[Array, Array], seed: int
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
     """Return the rows to train on and those to judge by."""
@@ -165,5 +219,6 @@ def _shares(
 
 
 @torch.no_grad()
-def _rmse(model: KAN, x: Tensor, y: Tensor) -> float:
+def rmse(model: KAN, x: Tensor, y: Tensor) -> float:
+    """Return the root mean square error."""
     return float((model(x) - y).square().mean().sqrt())

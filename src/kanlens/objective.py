@@ -24,6 +24,9 @@ from kanlens.sparsity import Covariances, Force, Sparsity, Spread
 CHUNK = 2**22
 """Numbers that a chunk's Jacobian, or its forward pass, may hold (32 MiB)."""
 
+DETERMINED = 1e-10
+"""Share of a parameter's curvature below which round-off hides whether the data determine it."""
+
 
 class NetworkObjective:
     r"""Measure a float64 network on data: mean loss, relative to the targets' variance if squared, plus penalty.
@@ -150,6 +153,37 @@ class NetworkObjective:
         if force is not None:
             hessian += force.curvature(self.parameters, covariances.over_all())
         return NormalEquations(value, slope, hessian)
+
+    @torch.no_grad()
+    def left_out(self, theta: Tensor) -> Tensor:
+        r"""Return the errors `(rows, out)` at each row of a network fitted to all the others, nearly.
+
+        At a minimum they are :math:`r / (1 - h)`, where *h* is the diagonal of
+        :math:`J (J^T J + S^T S)^{-1} J^T`. A row that alone determines some parameter has *h* near 1: the network
+        meets it whatever it is, and a small error there says nothing. Such rows are those with
+        the extreme values of hidden nodes, and *h* tells what other extremes would meet.
+
+        References
+        ----------
+        D. Allen, *Relationship between Variable Selection and Data Augmentation* (1974); R. Cook and S. Weisberg,
+        *Residuals and Influence in Regression* (1982), section 2.2, for what is not linear.
+        """
+        hessian = self.quadratic(theta).hessian
+        lengths = hessian.diagonal().clamp_min(torch.finfo(theta.dtype).tiny).sqrt()
+        scaled = hessian / lengths / lengths[:, None]
+        scaled.diagonal().add_(DETERMINED)
+        factor, failed = torch.linalg.cholesky_ex(scaled)
+        if failed:
+            return torch.full_like(self.y, math.inf)
+        found = [self.y[:0]]
+        for rows, passes in self._sweep(self._chunks(max(self._width, len(theta) * self.y.shape[1]))):
+            jacobian = linearise(self.parameters, passes).mul_(
+                (2 * self.share[rows] / self.y.shape[1]).sqrt()[..., None]
+            )
+            half = torch.linalg.solve_triangular(factor, (jacobian.flatten(0, 1) / lengths).T, upper=False)
+            bound = half.square().sum(0).view_as(self.y[rows])
+            found.append((passes[-1].nodes - self.y[rows]) / (1 - bound).clamp_min(DETERMINED))
+        return torch.cat(found)
 
     def batches(self, size: int, generator: torch.Generator) -> "Iterator[NetworkObjective]":
         """Go once through all rows in random order, `size` of them at a time over all processes."""

@@ -18,7 +18,7 @@ from kanlens.choice import choose
 from kanlens.data import Array, split, table
 from kanlens.errors import InputError
 from kanlens.jacobian import Parameters
-from kanlens.losses import Curved, Custom, Loss, measure
+from kanlens.losses import Curved, Custom, Loss, SquaredError, measure
 from kanlens.network import KAN
 from kanlens.objective import NetworkObjective
 from kanlens.regrid import regrid as move_grids
@@ -26,6 +26,7 @@ from kanlens.regrid import stretch
 from kanlens.smoothness import Smoothness
 from kanlens.solvers import Memory, Solver, Stop
 from kanlens.sparsity import Sparsity
+from kanlens.starting import aligned
 from kanlens.views import Viewable
 
 Callback = Callable[[int, float, KAN], bool | None]
@@ -34,6 +35,12 @@ logger = logging.getLogger(__name__)
 
 GRID_ROWS = 10_000
 """Rows that grids are moved by: more would cost memory, and a curve of few pieces is known from fewer."""
+
+TRIAL = 3
+"""Segments, of 1, 2 and 4 steps, that a random start is given before it has to be better than a calculated one."""
+
+UNTAUGHT = 0.5
+"""Share of the targets' variance that a network has to leave open to be taken for untrained."""
 
 STANDSTILL = 1e-4
 """Share of the objective that four or more steps have to save, or else training ends."""
@@ -248,6 +255,7 @@ RECORDS = (
     "segment",
     "reached",
     "moving",
+    "untaught",
 )
 """What a run has written down so far, as numbers."""
 
@@ -273,6 +281,7 @@ class _Run:
     segment: int = 0
     reached: float = math.inf
     moving: bool = False
+    untaught: bool = False
     memory: Memory = field(default_factory=dict)
 
     def train(self, work: KAN, solver: Solver, regrid: bool) -> tuple[KAN, Stop]:
@@ -286,7 +295,7 @@ class _Run:
                 return work, stop
         else:
             work = self._begin(work, x, y)
-        work, stop = self._spend(work, solver, _segments(solver.steps) if regrid else [solver.steps], x)
+        work, stop = self._spend(work, solver, _segments(solver.steps) if regrid else [solver.steps], x, y)
         if stop is not Stop.INTERRUPTED:
             self._write(stop)
         return work, stop
@@ -297,15 +306,19 @@ class _Run:
         theta = self.objective.parameters.get()
         start = self.objective.value(theta) if self.held is None else self._validate(theta, self.held)
         self._keep(theta, start if math.isfinite(start) else math.inf)
-        if self.moving and not isinstance(self.loss, Custom) and not self.objective.parts(theta)[0] < 1:
+        error = self.objective.parts(theta)[0]
+        self.untaught = isinstance(self.loss, SquaredError) and not error < UNTAUGHT
+        if self.moving and not isinstance(self.loss, Custom) and not error < 1:
             work = stretch(work, x, y)  # it does no better than a constant: nothing is lost
         return work
 
-    def _spend(self, work: KAN, solver: Solver, lengths: Sequence[int], x: Tensor) -> tuple[KAN, Stop]:
+    def _spend(self, work: KAN, solver: Solver, lengths: Sequence[int], x: Tensor, y: Tensor) -> tuple[KAN, Stop]:
         stop = Stop.STEPS
         for number in range(self.segment, len(lengths)):
             self.segment = number
             if not self.memory:  # else this segment is under way
+                if number == TRIAL and self.untaught:
+                    work = self._better_start(work, x, y)
                 work = move_grids(work, x) if self.moving else work
                 self.start = snapshot(work) if self.checkpoint else {}
             self.objective = self.rows.objective(work, self.penalty, self.loss, self.smoothness)
@@ -324,6 +337,20 @@ class _Run:
                 return self._best_network(), Stop.CONVERGED
             self.reached = min(self.reached, solution.value)
         return self._best_network(), stop
+
+    def _better_start(self, work: KAN, x: Tensor, y: Tensor) -> KAN:
+        """Return the network that starts where a linear calculation says, if it has one and that is better by now."""
+        if (other := aligned(work, x, y)) is None:
+            return work
+        objective = self.rows.objective(other, self.penalty, self.loss, self.smoothness)
+        theta = objective.parameters.get()
+        if not (value := objective.value(theta)) < self.reached:
+            return work
+        self.objective, self.reached = objective, value
+        measured = value if self.held is None else self._validate(theta, self.held)
+        if measured < self.lowest:
+            self._keep(theta, measured)
+        return other
 
     def _keep(self, theta: Tensor, value: float) -> None:
         self.lowest, self.since_lowest, self.best = value, 0, (self.objective.parameters, theta)
