@@ -10,6 +10,7 @@ from benchmarks.accuracy import second_order
 from benchmarks.against_pykan import against_pykan
 from benchmarks.equations import equations, equations_noise
 from benchmarks.formulas import functions, grids, noise, notebook
+from benchmarks.peers import peers
 from benchmarks.scale import scale
 from benchmarks.splines import feynman_splines, known, special
 from benchmarks.workflows import workflows
@@ -27,6 +28,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "feynman_splines": feynman_splines,
     "equations": equations,
     "equations_noise": equations_noise,
+    "peers": peers,
     "scale": scale,
     "layer": layer.layers,
     "memory": layer.memory,

@@ -1,6 +1,9 @@
 """The estimators keep scikit-learn's contract and give laws."""
 
 import pickle
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kanlens import InputError, SymbolicRegressor
+from kanlens import LIBRARY, Function, InputError, SymbolicRegressor
 
 pd = pytest.importorskip("pandas", reason="frames need pandas")
 
@@ -102,10 +105,153 @@ def test_undefined_predictions_are_said() -> None:
     assert found == pytest.approx([2.0, np.sqrt(X[:, 0]).mean()])
 
 
-@pytest.mark.parametrize("options", [{"time_limit": 0}, {"max_complexity": 0}, {"n_jobs": 0}, {"functions": []}])
+SENSELESS: list[dict[str, object]] = [
+    {"time_limit": 0},
+    {"max_steps": 0},
+    {"max_complexity": 0},
+    {"n_jobs": 0},
+    {"functions": []},
+    {"selection": "nicest"},
+    {"loss": "cubed"},
+    {"constants": {"g": 0.0}},
+    {"constants": {"x_1": 2.0}},
+]
+
+
+@pytest.mark.parametrize("options", SENSELESS)
 def test_senseless_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(InputError, match="expected"):
         SymbolicRegressor(**options).fit(table(20, 1), np.arange(20.0))
+
+
+# --- options -----------------------------------------------------------------------------
+
+
+def test_constants_of_ones_own_stand_in_the_formula_by_name() -> None:
+    length = table(60, 1)
+    seconds = 2 * np.pi * np.sqrt(length[:, 0] / 9.80665)
+    law = SymbolicRegressor(constants={"g": 9.80665}, random_state=0, warm_start=True).fit(length, seconds)
+    x, g = sympy.symbols("x_1 g", positive=True)
+    assert sympy.simplify(law.sympy().subs({"x_1": x, "g": g}) / (2 * sympy.pi * sympy.sqrt(x / g))) == 1
+    assert law.predict(length) == pytest.approx(seconds)
+    assert law.model_(torch.from_numpy(length))[:, 0].detach().numpy() == pytest.approx(seconds)
+    assert law.fit(length, seconds).equations_.exact  # also when it begins with its own formula
+
+
+def test_functions_of_ones_own_are_found() -> None:
+    sinc = Function("sinc", lambda x: torch.sin(x) / x, lambda x: sympy.sin(x) / x, complexity=3)
+    X = table(150, 1)
+    law = SymbolicRegressor(functions={"sinc": sinc, "x": LIBRARY["x"]}, random_state=0)
+    law.fit(X, 2 * np.sin(3 * X[:, 0]) / X[:, 0])
+    x = sympy.Symbol("x_1")
+    assert sympy.simplify(law.sympy() - 2 * sympy.sin(3 * x) / x) == 0
+
+
+def test_a_robust_loss_puts_outliers_aside() -> None:
+    rng = np.random.default_rng(0)
+    X = table(300, 2)
+    y = X[:, 0] * np.exp(-X[:, 1])
+    wrong = rng.random(300) < 0.1
+    y[wrong] += rng.choice([-5.0, 5.0], wrong.sum())
+    law = SymbolicRegressor(loss="robust", random_state=0).fit(X, y)
+    assert str(law.sympy()) == "x_1*exp(-x_2)"
+    assert (law.outliers_ == wrong).all()
+
+
+def energy() -> tuple[object, np.ndarray]:
+    X = table(200, 4)
+    return pd.DataFrame(X, columns=["m", "v", "h", "g"]), X[:, 0] * (X[:, 1] ** 2 / 2 + X[:, 2] * X[:, 3])
+
+
+UNITS = {"m": "kg", "v": "m/s", "h": "m", "g": "m/s**2"}
+
+
+@pytest.mark.parametrize("pure", [False, True])
+def test_units_rule_formulas_out(pure: bool) -> None:
+    pytest.importorskip("pint")
+    frame, y = energy()
+    law = SymbolicRegressor(units=UNITS, target_unit="J", pure_constants=pure, random_state=0).fit(frame, y)
+    assert law.equations_.exact
+    assert sympy.simplify(law.sympy() - sympy.sympify("m*(v**2/2 + h*g)")) == 0
+    if pure:  # no constant, and no sum of two different things, is an energy
+        known = {"m": {"kg": 1}, "v": {"m": 1, "s": -1}, "h": {"m": 1}, "g": {"m": 1, "s": -2}}
+        for equation in law.equations_:
+            for term in sympy.Add.make_args(sympy.expand(equation.expression)):
+                powers = term.as_powers_dict()
+                size = {
+                    u: sum(p * known.get(str(b), {}).get(u, 0) for b, p in powers.items()) for u in ("kg", "m", "s")
+                }
+                assert size == {"kg": 1, "m": 2, "s": -2}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"units": {"m": "kg"}}, "a unit for each of"),
+        ({"units": ["kg"]}, "expected 4 units"),
+        ({"units": ["kg", "m/s", "m", "furlongs per flight"]}, "expected a unit such as"),
+        ({"units": UNITS, "target_unit": "ampere", "pure_constants": True}, "make up the target's, ampere"),
+    ],
+)
+def test_units_that_make_no_sense_are_refused(options: dict[str, object], message: str) -> None:
+    pytest.importorskip("pint")
+    with pytest.raises(InputError, match=message):
+        SymbolicRegressor(**options).fit(*energy())
+
+
+@pytest.mark.parametrize("selection", ["accurate", "simple"])
+def test_the_rule_chooses_on_the_front(selection: str) -> None:
+    X = table(80, 2)
+    y = X[:, 0] + 0.05 * np.sin(9 * X[:, 1])
+    law = SymbolicRegressor(selection=selection, max_steps=5, time_limit=None, random_state=0).fit(X, y)
+    assert law.equation_ == law.equations_.choose(selection)
+
+
+SCRIPT = """
+import numpy as np
+from kanlens import SymbolicRegressor
+
+rng = np.random.default_rng(0)
+law = SymbolicRegressor(time_limit=None, verbose=1, n_jobs={jobs}, random_state=0)
+law.fit(rng.uniform(1, 4, (400, 4)), rng.normal(size=400))
+print(law.equations_.stop, len(law.equations_), law.predict(np.ones((1, 4))).shape)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_front_is_shown_and_ctrl_c_keeps_the_best_so_far(jobs: int) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(jobs=jobs)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    assert run.stderr is not None
+    shown = ""
+    while "on the front, R2" not in shown:
+        shown += run.stderr.read(1)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    assert out.startswith("It was interrupted.")
+
+
+@pytest.mark.slow
+def test_searches_spread_over_a_dask_cluster() -> None:
+    distributed = pytest.importorskip("distributed")
+    from joblib import parallel_config
+
+    X = table(100, 2)
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+        parallel_config(backend="dask"),
+    ):
+        law = SymbolicRegressor(random_state=0, n_jobs=2).fit(X, X[:, 0] / X[:, 1])
+    assert str(law.sympy()) == "x_1/x_2"
+
+
+# --- tables that are hard to take --------------------------------------------------------
 
 
 def test_one_row_and_gaps_are_refused() -> None:

@@ -1,7 +1,8 @@
 """Recognise constants: integers, rationals, and their multiples of pi, e and square roots."""
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,23 +24,37 @@ _UNITS = {
 _DENOMINATORS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 25, 50, 100, 1000)
 
 
+_EXPONENTS = {1: ("1", "-1", "1/2", "-1/2", "2", "-2"), 2: ("1", "-1", "2", "-2"), 3: ("1", "-1", "2")}
+"""Exponents that each of one, two or three constants of the user's may have in a product."""
+
+
+class Factor(NamedTuple):
+    """Hold a power of a constant that the user has named."""
+
+    name: str
+    value: float
+    exponent: Fraction
+
+
 class Constant(NamedTuple):
-    """Hold an exact constant: a fraction of a unit, and the bits that it takes to name it."""
+    """Hold an exact constant: a fraction of a unit, times powers of the user's constants, and the bits of its name."""
 
     fraction: Fraction
     unit: str
+    factors: tuple[Factor, ...] = ()
 
     @property
     def value(self) -> float:
         """Return the number."""
-        return float(self.fraction) * _UNITS[self.unit][0]
+        return float(self.fraction) * _UNITS[self.unit][0] * _product(self.factors)
 
     @property
     def bits(self) -> float:
         """Return the length of the constant's name in bits."""
         top, bottom = abs(self.fraction.numerator), self.fraction.denominator
         price = 1.2 if bottom in (10, 100, 1000) else 2.0  # decimal fractions are more likely
-        return math.log2(1 + top) + price * math.log2(bottom) + _UNITS[self.unit][1]
+        named = sum(3 + 2 * (abs(f.exponent.numerator) - 1) + 2 * (f.exponent.denominator - 1) for f in self.factors)
+        return math.log2(1 + top) + price * math.log2(bottom) + _UNITS[self.unit][1] + named
 
     def symbolic(self) -> "Expr":
         """Return the constant as an exact sympy number."""
@@ -57,14 +72,39 @@ class Constant(NamedTuple):
             "sqrt(pi)": sympy.sqrt(sympy.pi),
             "log(2)": sympy.log(2),
         }
-        return sympy.Rational(self.fraction.numerator, self.fraction.denominator) * units[self.unit]
+        named = (sympy.Symbol(f.name) ** sympy.Rational(str(f.exponent)) for f in self.factors)
+        return sympy.Mul(sympy.Rational(self.fraction.numerator, self.fraction.denominator), units[self.unit], *named)
 
 
-def nearby(value: float, error: float) -> list[Constant]:
+Named = Sequence[tuple[Factor, ...]]
+"""Products of powers of the user's constants."""
+
+
+def named_products(constants: Mapping[str, float]) -> Named:
+    """Return the products of powers of up to three constants that a formula's constant may stand for.
+
+    Examples
+    --------
+    >>> len(named_products({"g": 9.81})), len(named_products({"h": 6.6e-34, "c": 3e8}))
+    (6, 28)
+    """
+    return [
+        tuple(Factor(name, constants[name], Fraction(p)) for name, p in zip(names, powers, strict=True))
+        for count, exponents in _EXPONENTS.items()
+        for names in itertools.combinations(constants, count)
+        for powers in itertools.product(exponents, repeat=count)
+    ]
+
+
+def _product(factors: Sequence[Factor]) -> float:
+    return math.prod((f.value ** float(f.exponent) for f in factors), start=1.0)
+
+
+def nearby(value: float, error: float, named: Named = ()) -> list[Constant]:
     """Return the constants within `error` of a value whose naming is no accident, simplest first.
 
-    With a resolution of `error`, a constant of `b` bits lies near a random number of this size
-    about `2^b error / |value|` times; those for which this is not rare are left out.
+    `named` adds products of the user's own constants. With a resolution of `error`, a constant of `b` bits lies near
+    a random number of this size about `2^b error / |value|` times; those for which this is not rare are left out.
 
     Examples
     --------
@@ -74,16 +114,17 @@ def nearby(value: float, error: float) -> list[Constant]:
     if abs(value) <= error:
         return [Constant(Fraction(0), "1")]
     budget = math.log2(max(abs(value), 0.25) / max(error, 1e-14)) - 3.5
-    found = {c.value: c for c in _multiples(value, error) if c.bits <= budget}
+    found = {c.value: c for factors in ((), *named) for c in _multiples(value, error, factors) if c.bits <= budget}
     return sorted(found.values(), key=lambda c: (c.bits, abs(c.value - value)))
 
 
-def _multiples(value: float, error: float) -> Iterator[Constant]:
+def _multiples(value: float, error: float, factors: tuple[Factor, ...]) -> Iterator[Constant]:
+    value, error = value / _product(factors), error / _product(factors)
     for unit, (size, _) in _UNITS.items():
         for bottom in _DENOMINATORS:
             top = round(value / size * bottom)
             if top and abs(top * size / bottom - value) <= error and abs(top) < 10**6:
-                yield Constant(Fraction(top, bottom), unit)
+                yield Constant(Fraction(top, bottom), unit, factors)
 
 
 def recognise(value: float, tolerance: float = 1e-12) -> "Expr":

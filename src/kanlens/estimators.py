@@ -1,8 +1,8 @@
 """Kolmogorov-Arnold networks as scikit-learn estimators."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -12,11 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from kanlens.compiler import compile_formula
+from kanlens.dimensions import Dimensions
 from kanlens.errors import InputError
 from kanlens.front import Equation, Front, Rule
 from kanlens.functions import Function
 from kanlens.network import KAN
-from kanlens.search import SearchSettings, search
+from kanlens.outliers import is_far, trusted
+from kanlens.search import INTERRUPTED, SearchSettings, search
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -32,7 +34,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     functions : names or mapping, optional
         Library functions that a formula may have, such as `["sin", "exp"]`, or `LIBRARY | {...}` with functions of
-        your own; all of the library by default.
+        your own; all of the library by default. Sums, products and powers are always there.
     max_complexity : int
         The most symbols of a formula: operators, functions, variables and constants.
     time_limit : float, optional
@@ -44,6 +46,21 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     selection : {"best", "accurate", "simple"}
         Which formula predicts: the one with the shortest description of the data (constants, symbols and what it
         leaves unexplained), the most accurate one, or the simplest that is nearly as accurate.
+    loss : {"squared", "robust"}
+        Whether all rows count, or outliers are put aside before the search: rows that disagree with a smooth function
+        through the others.
+    constants : mapping, optional
+        Names and values of constants to recognise besides fractions of 1, pi, e and roots, such as `{"g": 9.80665}`;
+        they stand in formulas by name.
+    units : mapping or sequence, optional
+        Units of the columns, by name or in order, such as `"kg*m/s**2"`, and `"1"` for a pure number. Formulas that
+        add metres to seconds, or take a sine of kilograms, are then ruled out. Needs pint, which only reads them;
+        numbers are not converted.
+    target_unit : str
+        The target's unit.
+    pure_constants : bool
+        Whether constants of a formula are pure numbers, which rules out far more: units then show products of the
+        columns on which alone the law can depend. By default a constant can have any unit.
     warm_start : bool
         Whether to begin with the formulas of the fit before.
     n_jobs : int, optional
@@ -59,6 +76,8 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Complexity, error, R2 and formula of each.
     equation_ : Equation
         The one that predicts.
+    outliers_ : array of bool
+        The rows that it leaves far more unexplained than the others.
     n_features_in_, feature_names_in_ :
         As in every estimator.
 
@@ -79,6 +98,11 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         time_limit: float | None = 60.0,
         max_steps: int | None = None,
         selection: Rule = "best",
+        loss: Literal["squared", "robust"] = "squared",
+        constants: Mapping[str, float] | None = None,
+        units: Mapping[str, Any] | Sequence[Any] | None = None,
+        target_unit: Any = "1",
+        pure_constants: bool = False,
         warm_start: bool = False,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -89,6 +113,11 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.time_limit = time_limit
         self.max_steps = max_steps
         self.selection = selection
+        self.loss = loss
+        self.constants = constants
+        self.units = units
+        self.target_unit = target_unit
+        self.pure_constants = pure_constants
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -105,36 +134,73 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             If the data have the wrong shape, fewer than two rows, text, a NaN or an infinity.
         """
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
+        y = np.asarray(y, dtype=np.float64)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
-        start: Front | None = getattr(self, "equations_", None) if self.warm_start else None
+        if self.selection not in get_args(Rule):  # better said before the search than after it
+            raise InputError(f"expected the selection 'best', 'accurate' or 'simple', got {self.selection!r}.")
         generator = check_random_state(self.random_state)
-        many = _searches(self.n_jobs)
-        settings = [
-            SearchSettings(
-                functions=self.functions,
-                complexity=self.max_complexity,
-                seconds=self.time_limit,
-                steps=self.max_steps,
-                seed=int(generator.randint(2**31)),
-                start=start,
-            )
-            for _ in range(many)
-        ]
-        found = self._run(X, np.asarray(y, dtype=np.float64), weight, settings)
-        self.equations_ = Front.joined(found)
+        settings = [self._settings(int(generator.randint(2**31))) for _ in range(_searches(self.n_jobs))]
+        self.equations_ = Front.joined(self._run(X, y, self._counted(X, y, weight, settings[0].seed), settings))
         self.equation_ = self.equations_.choose(self.selection)
         self._mean = float(np.average(y, weights=weight))
+        self.outliers_ = self._far(X, y)
         return self
+
+    def _settings(self, seed: int) -> SearchSettings:
+        start: Front | None = getattr(self, "equations_", None) if self.warm_start else None
+        return SearchSettings(
+            functions=self.functions,
+            complexity=self.max_complexity,
+            seconds=self.time_limit,
+            steps=self.max_steps,
+            seed=seed,
+            start=start,
+            constants=self.constants or {},
+            dimensions=self._dimensions(),
+        )
+
+    def _dimensions(self) -> Dimensions | None:
+        """Return the units of columns and target."""
+        if self.units is None:
+            return None
+        names = self._names()
+        if isinstance(self.units, Mapping):
+            if self.units.keys() != set(names):
+                raise InputError(f"expected a unit for each of {names}, got {sorted(self.units)}. Use '1' for numbers.")
+            return Dimensions.of([self.units[name] for name in names], self.target_unit, self.pure_constants)
+        if len(self.units) != len(names):
+            raise InputError(f"expected {len(names)} units, one for each column, got {len(self.units)}.")
+        return Dimensions.of(self.units, self.target_unit, self.pure_constants)
+
+    def _counted(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, seed: int) -> np.ndarray | None:
+        """Return the weights, those of outliers zero if the loss is robust."""
+        if self.loss == "squared":
+            return weight
+        if self.loss != "robust":
+            raise InputError(f"expected the loss 'squared' or 'robust', got {self.loss!r}.")
+        kept = trusted(torch.tensor(X), torch.tensor(y), seed).numpy().astype(np.float64)
+        counted: np.ndarray = kept if weight is None else kept * weight
+        return counted
+
+    def _far(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        errors = evaluate(self._numeric(), self._names(), X) - y
+        far: np.ndarray = is_far(torch.tensor(np.nan_to_num(errors, nan=np.inf)), torch.tensor(y)).numpy()
+        return far
 
     def _run(
         self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, settings: list[SearchSettings]
     ) -> list[Front]:
+        """Run the first search here, with its front shown, and the others elsewhere; Ctrl-C ends them all."""
         names = self._names()
-        if len(settings) == 1:
-            with _Display(bool(self.verbose)) as watch:
-                return [search(X, y, names=names, weight=weight, settings=settings[0], watch=watch)]
-        tasks = (delayed(search)(X, y, names=names, weight=weight, settings=chosen) for chosen in settings)
-        return list(Parallel(n_jobs=self.n_jobs)(tasks))
+        tasks = (delayed(search)(X, y, names=names, weight=weight, settings=chosen) for chosen in settings[1:])
+        parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
+        elsewhere: Generator[Front] = parallel(tasks) if settings[1:] else (front for front in list[Front]())
+        with _Display(bool(self.verbose)) as watch:
+            found = [search(X, y, names=names, weight=weight, settings=settings[0], watch=watch)]
+        if found[0].stop == INTERRUPTED:
+            elsewhere.close()
+            return found
+        return [*found, *elsewhere]
 
     def _names(self) -> list[str]:
         if hasattr(self, "feature_names_in_"):
@@ -148,7 +214,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        found = evaluate(self.equation_.expression, self._names(), X)
+        found = evaluate(self._numeric(), self._names(), X)
         undefined = ~np.isfinite(found)
         if undefined.any():
             warnings.warn(
@@ -173,7 +239,12 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def model_(self) -> KAN:
         """Return the chosen formula as a network of symbols, in float64."""
-        return compile_formula(self.sympy(), self._names(), dtype=torch.float64)
+        check_is_fitted(self)
+        return compile_formula(self._numeric(), self._names(), dtype=torch.float64)
+
+    def _numeric(self) -> "Expr":
+        """Return the chosen formula with numbers in place of the user's constants."""
+        return self.equation_.expression.subs(self.constants or {})
 
     def report(self, X: Any, y: Any) -> Any:
         """Return a page that shows the formula's network with the data; see :func:`kanlens.report`."""

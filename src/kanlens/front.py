@@ -59,7 +59,8 @@ class Front(Viewable):
         """
         kept: list[Equation] = []
         for equation in sorted(equations, key=lambda e: (e.complexity, e.rmse)):
-            if not kept or equation.rmse < kept[-1].rmse:
+            known = any(equation.expression == other.expression for other in kept)
+            if not kept or (equation.rmse < kept[-1].rmse and not known):
                 kept.append(equation)
         return cls(tuple(kept), exact, stop, seconds)
 

@@ -1,11 +1,12 @@
 """Write a formula as people would: constants gathered and named, the shortest of several equal forms."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from kanlens.constants import Named
 from kanlens.refit import Rows, free_constants, mean_square, merged, name_constants, refit
 from kanlens.trees import Number, Power, Product, Sum, Tree, children, complexity, multiply, raise_to, rebuild, symbolic
 
@@ -25,19 +26,19 @@ LARGEST_SEARCH = 28
 """Operations up to which sympy's own search for the simplest form is tried."""
 
 
-def presentable(tree: Tree, rows: Rows) -> Tree:
+def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
     """Return the formula with its constants gathered in few places and named, the shortest of several ways."""
     if free_constants(tree) > MOST_CONSTANTS:
         return tree  # no law, and naming them would take long
     tree = merged(tree)
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
-    found = [name_constants(tree, rows)]
+    found = [name_constants(tree, rows, named=named)]
     ends: tuple[Literal["first", "last"], ...] = ("first", "last")
     for end in ends:
         gathered, there = refit(merged(_gathered(tree, end)), rows)
         if there <= 1.01 * error + 400 * floor:
-            found.append(name_constants(gathered, rows))
+            found.append(name_constants(gathered, rows, named=named))
     return min(found, key=lambda t: (free_constants(t), _length(t), complexity(t)))
 
 
@@ -89,8 +90,10 @@ def _divided(term: Tree, scale: float) -> Tree:
     return multiply(*rest) if unit and rest else multiply(Number(1.0 if unit else value), *rest)
 
 
-def expression(tree: Tree, names: Sequence[str], rows: Rows) -> "Expr":
+def expression(tree: Tree, names: Sequence[str], rows: Rows, constants: Mapping[str, float] | None = None) -> "Expr":
     """Return the formula in sympy, in the shortest of several forms that agree at the rows.
+
+    `constants` are the values of the symbols that are no columns.
 
     Columns that are positive in the rows are taken as positive while forms are sought, so that roots and logarithms of
     products come apart.
@@ -103,14 +106,16 @@ def expression(tree: Tree, names: Sequence[str], rows: Rows) -> "Expr":
         sympy.Symbol(name, positive=True) if sign else sympy.Symbol(name, real=True)
         for name, sign in zip(names, positive, strict=True)
     ]
-    start = symbolic(tree, inside)
+    fixed = {sympy.Symbol(name): value for name, value in (constants or {}).items()}
+    signed = {symbol: sympy.Symbol(symbol.name, positive=True) for symbol, value in fixed.items() if value > 0}
+    start = symbolic(tree, inside).subs(signed)
     best = start
     if sympy.count_ops(start) <= LARGEST:
-        agrees = _Check(start, inside, rows)
+        agrees = _Check(start, inside, rows, {signed.get(symbol, symbol): value for symbol, value in fixed.items()})
         for form in _forms(start):
             if _size(form) < _size(best) and agrees(form):
                 best = form
-    return best.subs(dict(zip(inside, plain, strict=True)))
+    return best.subs({**dict(zip(inside, plain, strict=True)), **{there: here for here, there in signed.items()}})
 
 
 def _size(form: "Expr") -> tuple[int, int]:
@@ -178,8 +183,10 @@ def _factored_bases(form: "Expr") -> "Expr":
 class _Check:
     """Tell whether a form agrees with a formula at the rows."""
 
-    def __init__(self, formula: "Expr", symbols: "Sequence[Expr]", rows: Rows) -> None:
-        self.symbols = symbols
+    def __init__(
+        self, formula: "Expr", symbols: "Sequence[Expr]", rows: Rows, constants: "Mapping[Expr, float]"
+    ) -> None:
+        self.symbols, self.constants = symbols, constants
         self.points = [column.numpy() for column in rows.first(POINTS).x.unbind(1)]
         self.truth = self._values(formula)
 
@@ -191,7 +198,7 @@ class _Check:
     def _values(self, form: "Expr") -> np.ndarray:
         import sympy
 
-        function = sympy.lambdify(self.symbols, form, ["scipy", "numpy"])
+        function = sympy.lambdify(self.symbols, form.subs(self.constants), ["scipy", "numpy"])
         with np.errstate(all="ignore"):
             try:
                 return np.broadcast_to(np.asarray(function(*self.points), dtype=float), self.points[0].shape)

@@ -49,16 +49,20 @@ def scalings(problem: Problem, smooth: Surrogate) -> Iterator[Problem]:
     size = matrix.norm(dim=1, keepdim=True) + 1e-3 * matrix.norm(dim=1).mean()
     _, singular, right = torch.linalg.svd(matrix / size, full_matrices=False)
     shares = (singular / singular[0]).tolist()
+    counts = [sum(share < tolerance for share in shares) for tolerance in (3e-4, 3e-3, 3e-2, 0.1)]
+    yield from unscaled(problem, *(right[-count:] for count in counts if count))
+
+
+def unscaled(problem: Problem, *spaces: Tensor) -> Iterator[Problem]:
+    """Yield problems without scales that are known: of each space, the rows `(scales, size + 1)` span it."""
     seen: set[tuple[tuple[Fraction, ...], ...]] = set()
-    for tolerance in (3e-4, 3e-3, 3e-2, 0.1):
-        count = sum(share < tolerance for share in shares)
-        if count:
-            for vectors in _echelons(right[-count:], problem.size):
-                if vectors not in seen:
-                    seen.add(vectors)
-                    smaller = _unscaled(problem, vectors)
-                    if smaller is not None:
-                        yield smaller
+    for space in spaces:
+        for vectors in _echelons(space, problem.size):
+            if vectors not in seen:
+                seen.add(vectors)
+                smaller = _unscaled(problem, vectors)
+                if smaller is not None:
+                    yield smaller
 
 
 def powers(problem: Problem, smooth: Surrogate) -> Problem | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kanlens.constants import Constant, nearby
+from kanlens.constants import Constant, Named, nearby
 from kanlens.trees import (
     Call,
     Number,
@@ -132,12 +132,13 @@ def deviations(tree: Tree, rows: Rows, floor: float) -> Tensor:
     return found
 
 
-def name_constants(tree: Tree, rows: Rows, allowed: float = 1.02) -> Tree:
+def name_constants(tree: Tree, rows: Rows, allowed: float = 1.02, named: Named = ()) -> Tree:
     """Return the formula with its constants named, one at a time, wherever the evidence allows it.
 
-    A constant is replaced by an exact one (a fraction of 1, pi, e, a square root) that lies within a few standard
-    deviations and whose name is short against the precision of the constant; the others are fitted again, and the
-    change stays if the mean square error does not grow by more than round-off or what one parameter is worth.
+    A constant is replaced by an exact one (a fraction of 1, pi, e, a square root, a product of `named` ones) that lies
+    within a few standard deviations and whose name is short against the precision of the constant; the others are
+    fitted again, and the change stays if the mean square error does not grow by more than round-off or what one
+    parameter is worth.
     """
     floor = 1e-14 * float(rows.y.abs().amax())
     tree, error = refit(tree, rows)
@@ -153,7 +154,7 @@ def name_constants(tree: Tree, rows: Rows, allowed: float = 1.02) -> Tree:
         k, place = min(waiting, key=lambda w: float(spread[w[0]]) / max(abs(found[w[1]].value), 1e-300))
         tried.add(place)
         limit = allowed * error * (1 + 4.0 / len(rows)) + (20 * floor) ** 2
-        for constant in _names(found[place].value, float(spread[k])):
+        for constant in _names(found[place].value, float(spread[k]), named):
             changed = with_numbers(
                 tree, [Number(constant.value, constant) if j == place else n for j, n in enumerate(found)]
             )
@@ -163,9 +164,9 @@ def name_constants(tree: Tree, rows: Rows, allowed: float = 1.02) -> Tree:
                 break
 
 
-def _names(value: float, deviation: float) -> list[Constant]:
+def _names(value: float, deviation: float, named: Named) -> list[Constant]:
     """Return the exact constants that a fitted one may stand for, likeliest first, no more than three."""
-    return nearby(value, max(3 * deviation, 1e-12 * abs(value)))[:3]
+    return nearby(value, max(3 * deviation, 1e-12 * abs(value)), named)[:3]
 
 
 def free_constants(tree: Tree) -> int:

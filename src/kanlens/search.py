@@ -10,7 +10,7 @@ import heapq
 import itertools
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -20,7 +20,9 @@ from torch import Tensor
 
 from kanlens.budget import Budget, TimeIsUpError
 from kanlens.candidates import Library, as_library
+from kanlens.constants import named_products
 from kanlens.data import Array, pair, precision
+from kanlens.dimensions import Dimensions
 from kanlens.errors import InputError
 from kanlens.front import Equation, Front
 from kanlens.functions import Function
@@ -28,7 +30,7 @@ from kanlens.multivariate import additive, few_terms, implicit, polynomials, pow
 from kanlens.nodes import products, sums
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
-from kanlens.reductions import indices, pairs, powers, scalings, separations
+from kanlens.reductions import indices, pairs, powers, scalings, separations, unscaled
 from kanlens.refit import Rows, free_constants, mean_square, merged, refit
 from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
@@ -74,6 +76,9 @@ MOST = 4000
 FEW = 240
 """Rows that a formula is first fitted to."""
 
+INTERRUPTED = "It was interrupted."
+"""Why a search ended on Ctrl-C."""
+
 GUESSES = 12
 """Formulas of one kind that are fitted, the likeliest ones."""
 
@@ -105,6 +110,10 @@ class SearchSettings:
         Seed of what is drawn: rows held out, rows compared first.
     start : Front, optional
         Formulas to begin with, of an earlier search.
+    constants : mapping, optional
+        Names and values that fitted constants may stand for, such as `{"g": 9.80665}`, also in products of powers.
+    dimensions : Dimensions, optional
+        Units of the columns and of the target, which formulas have to respect.
     """
 
     functions: Library = None
@@ -113,6 +122,8 @@ class SearchSettings:
     steps: int | None = None
     seed: int = 0
     start: Front | None = None
+    constants: Mapping[str, float] = field(default_factory=dict)
+    dimensions: Dimensions | None = None
 
     def __post_init__(self) -> None:
         if self.complexity < 1:
@@ -121,6 +132,9 @@ class SearchSettings:
             raise InputError(f"expected a time limit above 0 seconds, got {self.seconds}. Use None for none.")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"expected a limit of at least 1 step, got {self.steps}. Use None for none.")
+        for name, value in self.constants.items():
+            if not (name.isidentifier() and math.isfinite(value) and value):
+                raise InputError(f"expected constants such as {{'g': 9.81}}, got {name!r}: {value}. Leave zeros out.")
 
 
 def search(
@@ -241,6 +255,8 @@ class _Hunt:
         self.held = self.all.first(count) if count else self.rows
         self.few = self.rows.first(FEW)
         self.names = list(names) if names is not None else [f"x_{k + 1}" for k in range(rows.x.shape[1])]
+        if taken := self.settings.constants.keys() & set(self.names):
+            raise InputError(f"expected constants with names of their own, got the column {taken.pop()!r}. Rename one.")
         self.variance = self.rows.variance()
         self.exact = max(EXACT**2 * self.variance, (8 * digits * float(rows.y.abs().amax())) ** 2)
         self.best: dict[int, _Best] = {}
@@ -262,6 +278,7 @@ class _Hunt:
         stop = "Every reduction and every small problem was tried."
         try:
             self._begin_with(self.settings.start)
+            self._begin_with_units()
             self._push(0, self._solve(Problem.of(self.rows), math.inf))
             self._drain()
         except _FoundError:
@@ -271,7 +288,7 @@ class _Hunt:
         except TimeIsUpError as limit:
             stop = str(limit)
         except KeyboardInterrupt:
-            stop = "It was interrupted."
+            stop = INTERRUPTED
         return self._front(self.found is not None, stop)
 
     def _keep_line(self) -> None:
@@ -285,11 +302,19 @@ class _Hunt:
     def _begin_with(self, start: Front | None) -> None:
         """Fit the formulas of an earlier search."""
         symbols = _symbols(self.names)
-        trees = (planted(equation.expression, symbols, self.functions) for equation in start or ())
+        formulas = (equation.expression.subs(self.settings.constants) for equation in start or ())
+        trees = (planted(formula, symbols, self.functions) for formula in formulas)
         for tree in trees:
             if tree is not None:
                 self._keep(*refit(tree, self.rows))
         self._consider([])
+
+    def _begin_with_units(self) -> None:
+        """Where constants are pure numbers, leave out the scales that units show: Buckingham's theorem."""
+        units = self.settings.dimensions
+        if units is not None and units.pure and len(scales := units.scalings()):
+            for smaller in unscaled(Problem.of(self.rows), scales):
+                self._push(-1, self._solve(smaller, math.inf))
 
     def _push(self, rank: float, steps: Iterator[None]) -> None:
         heapq.heappush(self.queue, _Task((rank, next(self.count)), steps))
@@ -346,9 +371,7 @@ class _Hunt:
         error = self._error_of(problem, smooth)
         if not (math.isfinite(error) and torch.isfinite(smooth.slopes).all()):
             return
-        if above == math.inf:
-            self.noise = error
-        self.noise = min(self.noise, error)
+        self.noise = min(self.noise or error, error)
         yield
         if error > max(1.15 * above, min(10 * above, 1e-3 * self.variance**0.5)):
             return  # the reduction was not one
@@ -415,8 +438,10 @@ class _Hunt:
         self._end_if_found()
 
     def _allowed(self, tree: Tree) -> bool:
-        """Tell whether a formula is short enough and has no function but those chosen."""
-        return complexity(tree) <= self.settings.complexity and calls(tree) <= self.functions.keys()
+        """Tell whether a formula is short enough, has no function but those chosen, and is right in its units."""
+        units = self.settings.dimensions
+        short = complexity(tree) <= self.settings.complexity
+        return short and calls(tree) <= self.functions.keys() and (units is None or units.allow(tree))
 
     def _end_if_found(self) -> None:
         """End the search if it has the law, at once if that is short, else after a while: a shorter form may come."""
@@ -451,7 +476,8 @@ class _Hunt:
 
     def _front(self, exact: bool, stop: str) -> Front:
         """Return the formulas so far, the likeliest ones in a form for readers once the search has stopped."""
-        ranked = sorted(self.best.values(), key=lambda b: self._bits(b.tree, b.error))
+        allowed = [b for b in self.best.values() if self._allowed(b.tree)] or list(self.best.values())
+        ranked = sorted(allowed, key=lambda b: self._bits(b.tree, b.error))
         try:
             equations = [self._equation(b.tree, bool(stop) and n < SHOWN) for n, b in enumerate(ranked)]
         except KeyboardInterrupt:  # nothing found is lost, only its form
@@ -462,8 +488,9 @@ class _Hunt:
         """Return a formula with its error on rows held out; in readable form its constants are fitted to all rows."""
         error, spread = mean_square(tree, self.held), self.held.variance()
         bits = self._bits(tree, mean_square(tree, self.rows))
-        tree = presentable(tree, self.all.first(MOST)) if readable else tree
-        form = expression(tree, self.names, self.rows) if readable else symbolic(tree, _symbols(self.names))
+        constants = self.settings.constants
+        tree = presentable(tree, self.all.first(MOST), named_products(constants)) if readable else tree
+        form = expression(tree, self.names, self.rows, constants) if readable else symbolic(tree, _symbols(self.names))
         return Equation(form, complexity(tree), error**0.5, 1 - error / spread if spread > 0 else 1.0, bits)
 
 

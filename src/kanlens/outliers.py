@@ -1,0 +1,54 @@
+"""Find rows that disagree with their neighbours, so that a law is sought in the others."""
+
+import torch
+from torch import Tensor
+
+from kanlens.surrogate import FEW, surrogate
+
+ROWS = 5000
+"""Rows that are looked at; a search fits its formulas to four thousand."""
+
+FAR = 5.0
+"""Standard deviations from which a row is an outlier: of normal errors, one in two millions is so far off."""
+
+SMALLEST = 1e-2
+"""Error, as a share of the target's deviation, up to which a row is none: a smooth stand-in is not the law."""
+
+MOST = 0.4
+"""Share of the rows that may be outliers."""
+
+ROUNDS = 6
+"""Times that a stand-in is fitted to the rows that are left."""
+
+
+def trusted(x: Tensor, y: Tensor, seed: int = 0) -> Tensor:
+    """Return which rows `(rows,)` agree with a smooth function of the inputs `(rows, in)`.
+
+    A stand-in is fitted, rows far from it by the errors at rows left out are put aside, and so on with the others.
+    How far errors reach is measured by their median, which outliers hardly move (Hampel 1974). Of very many rows,
+    only some are looked at, and only those are trusted.
+    """
+    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))[:ROWS]
+    kept = torch.zeros(len(y), dtype=torch.bool)
+    for block in torch.split(order, 4 * FEW):
+        kept[_agreeing(x, y, block)] = True
+    return kept
+
+
+def _agreeing(x: Tensor, y: Tensor, block: Tensor) -> Tensor:
+    left = block
+    for number in range(ROUNDS):
+        smooth = surrogate(x[left], y[left], number)
+        far = left[smooth.rows][is_far(smooth.left_out, y[left])]
+        fewer = left[~torch.isin(left, far)]
+        if len(fewer) == len(left) or len(fewer) < (1 - MOST) * len(block):
+            break
+        left = fewer
+    return left
+
+
+def is_far(errors: Tensor, y: Tensor) -> Tensor:
+    """Return which errors `(rows,)` are too large to be of the same kind as the others."""
+    size = errors.abs()
+    middle = (y - y.median()).abs().median()
+    return size > torch.maximum(FAR * 1.4826 * size.median(), SMALLEST * 1.4826 * middle)
