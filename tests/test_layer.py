@@ -99,6 +99,19 @@ def test_the_second_derivative_by_x_is_exact_at_a_knot() -> None:
     torch.testing.assert_close(torch.autograd.grad(first, x)[0][0, 0], expected)
 
 
+def test_a_layer_of_which_all_is_masked_is_zero_and_its_parameters_have_gradients() -> None:
+    layer, x = layer_of(BSpline(3, 5)), points(20, 3)
+    layer.mask.zero_()
+    y = layer(x)
+    assert y.shape == (20, layer.out_features)
+    assert not bool(y.any())
+    y.sum().backward()
+    assert layer.coef.grad is not None
+    assert not bool(layer.coef.grad.any())
+    layer.mask[0, 0] = 1
+    assert bool(layer(x)[:, 0].any())
+
+
 @pytest.mark.parametrize("bend", [0.0, 0.5], ids=["equal knots", "other knots"])
 def test_derivatives_of_every_order_are_those_of_the_basis(bend: float) -> None:
     basis = BSpline(6, 4)

@@ -9,7 +9,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors shards version curvature views budget",
+    "errors shards version curvature views budget removal",
     "quadratic moments cardinal front",
     "bases functions solvers data preparation tables surrogate constants simplify expressions languages container",
     "native expansions trees",

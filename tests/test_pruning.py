@@ -9,6 +9,7 @@ from torch import Tensor
 from kanlens.errors import InputError
 from kanlens.network import KAN
 from kanlens.pruning import prune
+from kanlens.solvers import LBFGS
 from kanlens.training import fit
 from samples import points, tutorial
 
@@ -113,3 +114,28 @@ def test_bad_data_are_refused() -> None:
         prune(model, points(5, 3))
     with pytest.raises(InputError, match="as many targets as inputs"):
         prune(model, points(5, 2), points(4, 1))
+
+
+def test_dozens_of_inputs_that_do_not_matter_go_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = points(300, 30)
+    y = torch.sin(2 * x[:, :1]) + x[:, 1:2] ** 2
+    y = y + 0.1 * torch.randn(300, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = trained([30, 1], y, x)
+    fits = []
+    monkeypatch.setattr("kanlens.pruning.fit", lambda *args, **options: fits.append(fit(*args, **options)))
+    small = prune(model, x, y)
+    assert {edge.in_ for edge in small.live()} == {0, 1}
+    assert len(fits) < 25
+
+
+@pytest.mark.slow
+def test_a_network_that_knows_its_rows_by_heart_is_pruned_by_what_it_predicts() -> None:
+    x = points(300, 30)
+    y = x[:, :1] ** 2 + torch.sin(2 * x[:, 1:2])
+    noisy = y + 0.05 * torch.randn(300, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = KAN([30, 5, 1], seed=0, dtype=torch.float64)
+    fit(model, x, noisy, solver=LBFGS(20))
+    assert rmse(model, x, noisy) < 0.01
+    small = prune(model, x, noisy)
+    assert sizes(small) == [30, 1, 1]
+    assert {edge.in_ for edge in small.live() if edge.layer == 0} == {0, 1}

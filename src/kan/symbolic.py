@@ -78,22 +78,28 @@ def print_ranking(found: Iterable[Candidate]) -> None:
 
 
 def print_symbols(before: Core, after: Core, x: Array) -> None:
-    """Print a line for each edge that became a symbol."""
+    """Print a line for each edge that became a symbol; of a network of another shape, what its edges are."""
+    if before.spec.widths != after.spec.widths:
+        print("another shape needs fewer symbols: its widths are", [width.size for width in after.spec.widths])
+        for at in after.live():
+            print(f"({at.layer},{at.in_},{at.out}) is {after.symbol(at).name}")  # type: ignore[union-attr]
+        return
+    points = table(x, before.spec.widths[0].size, "inputs").to(before.device)
+    with torch.no_grad():
+        old, new = (copy.deepcopy(core).double().trace(points) for core in (before, after))
     for at in before.live():
         symbol = after.symbol(at)
         name = "0" if symbol is None else symbol.name
-        print(f"fixing ({at.layer},{at.in_},{at.out}) with {name}, r2={similarity(before, after, x, at):.10g}")
+        r2 = similarity(curve(old, at)[1], curve(new, at)[1])
+        print(f"fixing ({at.layer},{at.in_},{at.out}) with {name}, r2={r2:.10g}")
 
 
-@torch.no_grad()
-def similarity(before: Core, after: Core, x: Array, at: Edge) -> float:
+def similarity(old: Tensor, new: Tensor) -> float:
     """Return the squared correlation of an edge's values in two networks.
 
     Symbols are refitted together, by which shifts and scales move between edges; a correlation
     does not see them.
     """
-    points = table(x, before.spec.widths[0].size, "inputs").to(before.device)
-    old, new = (curve(copy.deepcopy(core).double().trace(points), at)[1] for core in (before, after))
     old, new = old - old.mean(), new - new.mean()
     spread = float(old.square().sum() * new.square().sum())
     return float((old * new).sum()) ** 2 / spread if spread > 0 else 0.0

@@ -96,6 +96,10 @@ class Curve:
     y: Tensor
     weight: Tensor
 
+    def is_constant(self) -> bool:
+        """Tell whether the function has one value at all data, to round-off."""
+        return float(self.y.std()) <= 1e-9 * float(self.y.abs().amax())
+
 
 def curves(model: KAN, x: Tensor, edges: Iterable[Edge] | None = None) -> dict[Edge, Curve]:
     """Return the curves of some edges of a float64 network, by default of all live ones."""

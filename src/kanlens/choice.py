@@ -15,6 +15,9 @@ SECOND_ORDER_WORK = 1e11
 FULL_BATCH_WORK = 1e9
 """Products a gradient of all rows up to which L-BFGS is taken: about a second on one core."""
 
+REFIT_WORK = 1e9
+"""Products a step up to which refits, of which there are many, are by second order: a tenth of a second."""
+
 BATCH = 4096
 """Rows in a step of Adam, so many that the work outweighs the calls."""
 
@@ -50,3 +53,19 @@ def choose(model: KAN, rows: int, loss: Curved | Custom) -> tuple[Solver, str]:
     if 10 * own * count <= FULL_BATCH_WORK:
         return LBFGS(), f"L-BFGS trains this network: {sizes} are too many for second order."
     return Adam(steps=7, batch=BATCH), f"Adam trains this network in batches: {sizes} are too many for whole passes."
+
+
+def for_refit(model: KAN, rows: int, steps: int, tolerance: float = 1e-3) -> LevenbergMarquardt | LBFGS:
+    """Return what fits a network once more that was changed a little, as a trial among many.
+
+    Examples
+    --------
+    >>> for_refit(KAN([2, 5, 1]), 1000, steps=8)
+    LevenbergMarquardt(steps=8, damping=0.01, tolerance=0.001)
+    >>> for_refit(KAN([100, 10, 1]), 1000, steps=8)
+    LBFGS(steps=8, inner=20, memory=20)
+    """
+    count = Parameters(model).size
+    if rows * model.spec.widths[-1].size * count**2 + count**3 <= REFIT_WORK:
+        return LevenbergMarquardt(steps=steps, tolerance=tolerance)
+    return LBFGS(steps=steps)

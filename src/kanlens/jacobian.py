@@ -53,16 +53,18 @@ class Parameters:
         """Write a vector `(parameters,)` into the network."""
         start = 0
         for (layer, symbols, _), live, free in zip(self.model.parts(), self.live, self.free, strict=True):
-            out, in_ = live.unbind(1)
-            count = len(live) * layer.basis.size
-            layer.coef[out, in_] = theta[start : start + count].view(len(live), layer.basis.size).to(layer.coef)
-            start += count
-            if layer.has_residual:
-                layer.weight[out, in_] = theta[start : start + len(live)].to(layer.weight)
-                start += len(live)
-            count = int(free.sum())
-            symbols.affine[free] = theta[start : start + count].to(symbols.affine)
-            start += count
+            if len(live):
+                out, in_ = live.unbind(1)
+                count = len(live) * layer.basis.size
+                layer.coef[out, in_] = theta[start : start + count].view(len(live), layer.basis.size).to(layer.coef)
+                start += count
+                if layer.has_residual:
+                    layer.weight[out, in_] = theta[start : start + len(live)].to(layer.weight)
+                    start += len(live)
+            if len(symbols):
+                count = int(free.sum())
+                symbols.affine[free] = theta[start : start + count].to(symbols.affine)
+                start += count
 
     def blocks(self) -> list[Tensor]:
         """Return for each layer the places of its live splines' parameters, `(edges, size [+ 1])`."""
@@ -94,7 +96,12 @@ def forward(model: KAN, x: Tensor, first: Tensor | None = None) -> "list[Pass]":
     passes: list[Pass] = []
     nodes = x
     for layer, symbols, width in model.parts():
-        values, rises = tabulate(nodes, layer.grid, layer.evaluator) if passes or first is None else (first, None)
+        if layer.blank:
+            values = rises = nodes.new_zeros(1, 1, 1).expand(*nodes.shape, layer.basis.size)
+        elif passes or first is None:
+            values, rises = tabulate(nodes, layer.grid, layer.evaluator)
+        else:
+            values, rises = first, None
         passes.append(Pass(layer, symbols, width, nodes, values, rises))
         nodes = passes[-1].nodes
     return passes

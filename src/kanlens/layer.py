@@ -98,6 +98,12 @@ class KANLayer(nn.Module):
         return RESIDUALS[self.residual] is not None
 
     @property
+    def blank(self) -> bool:
+        """Tell whether all edges are masked."""
+        self._look_again()
+        return self._blank
+
+    @property
     def evaluator(self) -> Evaluator:
         """Return what evaluates the basis fastest on the present grid."""
         self._look_again()
@@ -105,8 +111,10 @@ class KANLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sums over the edges, `(..., out)`, without a tensor of size batch x out x in."""
-        self._look_again()
         flat = x.reshape(-1, self.in_features)
+        if self.blank:
+            nothing = (self.coef * self.mask[..., None]).sum()  # 0, of which the coefficients have gradients
+            return nothing.expand(*x.shape[:-1], self.out_features)
         coef = self.coef if self._whole else self.coef * self.mask[..., None]
         y = combine(flat, coef, self.grid, self._evaluator)
         if (residual := RESIDUALS[self.residual]) is not None:
@@ -134,6 +142,7 @@ class KANLayer(nn.Module):
         """Notice what was written into the mask and the grid; only a compiled layer needs to be told."""
         self._seen = (self.mask, _version(self.mask), self.grid, _version(self.grid), self.basis)
         self._whole = _holds((self.mask == 1).all())
+        self._blank = _holds((self.mask == 0).all())
         self._evaluator = self.basis.on(self.grid)
 
     def _look_again(self) -> None:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kanlens.choice import for_refit
 from kanlens.data import Array, pair, precision, split_inside, table
-from kanlens.network import KAN
+from kanlens.jacobian import Parameters
+from kanlens.network import KAN, Edge
+from kanlens.removal import take_away
 from kanlens.scores import scores
-from kanlens.solvers import LevenbergMarquardt
-from kanlens.surgery import cut, keep, refine, spare
+from kanlens.solvers import LBFGS, LevenbergMarquardt
+from kanlens.surgery import cut, keep, refine, spared
 from kanlens.training import fit
 
 FAIR = 1.05
@@ -27,8 +30,9 @@ def prune(model: KAN, x: Array, y: Array | None = None, *, nodes: bool = True, e
     Redundant nodes (two that do one node's work) are recognised by trying: for one node, two, and
     so on, the strongest nodes are kept and everything is refitted, on a finer grid if that is what
     the smaller network lacks. If this does not reach the error of the whole network, a few fresh
-    starts are tried. Then edges are cut one by one, weakest first, each with a refit, as long as
+    starts are tried. Then edges are cut, weakest first and in growing groups, with refits, as long as
     nothing is lost. So thresholds on scores are not needed, and no unit of the data matters.
+    A network that is too large to be refitted by second order loses edges first.
 
     Parameters
     ----------
@@ -53,6 +57,8 @@ def prune(model: KAN, x: Array, y: Array | None = None, *, nodes: bool = True, e
     [2, 1, 1]
     """
     best, judge = _refitted(model, x, y)
+    if nodes and edges and isinstance(judge.solver(best.model, steps=8), LBFGS):
+        best = _fewer_edges(best, judge)
     if nodes:
         best = _fewest_nodes(best, judge)
     if edges:
@@ -63,7 +69,7 @@ def prune(model: KAN, x: Array, y: Array | None = None, *, nodes: bool = True, e
 def prune_inputs(model: KAN, x: Array, y: Array | None = None) -> tuple[KAN, list[int]]:
     """Return a network of the inputs that are needed, and their numbers; `model` is untouched.
 
-    Inputs are taken away one by one, weakest first, each with a refit, as long as the network does as
+    Inputs are taken away, weakest first and in growing groups, with refits, as long as the network does as
     well on held-out rows.
 
     Parameters
@@ -81,15 +87,16 @@ def prune_inputs(model: KAN, x: Array, y: Array | None = None) -> tuple[KAN, lis
     [0, 2]
     """
     best, judge = _refitted(model, x, y)
-    needed = list(range(model.spec.widths[0].size))
-    for number in scores(best.model, judge.x).nodes[0].argsort().tolist():
-        if len(needed) == 1:
-            break
-        without = cut(best.model, [edge for edge in best.model.live() if (edge.layer, edge.in_) == (0, number)])
-        tried = judge.refit(without, steps=20)
-        if judge.good_enough(tried, best.error):
-            best = tried
-            needed.remove(number)
+    weakest = scores(best.model, judge.x).nodes[0].argsort().tolist()
+
+    def without(state: tuple[_Tried, frozenset[int]], inputs: list[int]) -> tuple[_Tried, frozenset[int]] | None:
+        whole, needed = state
+        gone = [edge for edge in whole.model.live() if edge.layer == 0 and edge.in_ in inputs]
+        tried = judge.refit(cut(whole.model, gone), steps=20)
+        return (tried, needed - {*inputs}) if judge.good_enough(tried, whole.error) else None
+
+    best, left = take_away((best, frozenset(weakest)), weakest[:-1], without)
+    needed = sorted(left)
     hidden = [range(width.size) for width in model.spec.widths[1:-1]]
     return keep(best.model, hidden, inputs=needed).to(model.dtype), needed
 
@@ -102,6 +109,8 @@ def _refitted(model: KAN, x: Array, y: Array | None) -> "tuple[_Tried, _Judge]":
     with torch.no_grad():
         targets = work(points) if y is None else pair(x, y, widths[0].size, widths[-1].size)[1].to(model.device)
     judge = _Judge.of(points, targets, precision(x) if y is None else max(precision(x), precision(y)))
+    if Parameters(work).size > points.shape[0]:  # it may know the held-out rows by heart: only a fresh one is judged
+        return judge.refit(next(_fresh(work, 1)), steps=30), judge
     best = judge.refit(work, steps=20)
     if best.error > 0.02:  # poor, or noisy: see whether the same network can do better from another start
         best = min(best, *(judge.refit(start, steps=30) for start in _fresh(work, 1)), key=lambda t: t.error)
@@ -135,10 +144,14 @@ class _Judge:
             return cls(x, y, x, y, floor)
         return cls(x[rows], y[rows], x[held], y[held], floor)
 
+    def solver(self, model: KAN, steps: int) -> LevenbergMarquardt | LBFGS:
+        """Return the method of a refit."""
+        return for_refit(model, len(self.x), steps)
+
     def refit(self, model: KAN, steps: int) -> _Tried:
         """Return a copy of a network, fitted without penalty."""
         result = copy.deepcopy(model)
-        fit(result, self.x, self.y, solver=LevenbergMarquardt(steps=steps, tolerance=1e-3))
+        fit(result, self.x, self.y, solver=self.solver(model, steps))
         return _Tried(result, self.error(result))
 
     @torch.no_grad()
@@ -155,11 +168,21 @@ class _Judge:
 def _fewest_nodes(whole: _Tried, judge: _Judge) -> _Tried:
     best = whole
     for number in range(len(whole.model.spec.widths) - 2):
-        for count in range(1, best.model.spec.widths[number + 1].size):
-            smaller = _with_nodes(best, judge, number, count)
-            if smaller is not None:
-                best = smaller
-                break
+        best = _fewest_in_layer(best, judge, number)
+    return best
+
+
+def _fewest_in_layer(whole: _Tried, judge: _Judge, hidden: int) -> _Tried:
+    """Try one node, two, four, and so on until a number does; then look between it and the last that did not."""
+    size, best = whole.model.spec.widths[hidden + 1].size, whole
+    few, enough = 0, size  # nodes that do not do, and nodes that do
+    while enough - few > 1:
+        count = min(max(2 * few, 1), size - 1) if best is whole else (few + enough) // 2
+        smaller = _with_nodes(best, judge, hidden, count)
+        if smaller is None:
+            few = count
+        else:
+            best, enough = smaller, count
     return best
 
 
@@ -212,12 +235,23 @@ def _sharpen(tried: _Tried, judge: _Judge, wanted: float) -> _Tried:
 
 
 def _fewest_edges(best: _Tried, judge: _Judge) -> _Tried:
+    """Cut edges; what had to stay among useless ones may go when those are gone, so that a second turn follows."""
+    for _ in range(2):
+        before, best = best, _fewer_edges(best, judge)
+        if best is before:
+            break
+    return best
+
+
+def _fewer_edges(best: _Tried, judge: _Judge) -> _Tried:
     strength = scores(best.model, judge.x).edges
     order = sorted(best.model.live(), key=lambda edge: float(strength[edge.layer][edge.out, edge.in_]))
-    for edge in order:
-        if not spare(best.model, edge):
-            continue
-        tried = judge.refit(cut(best.model, [edge]), steps=8)
-        if judge.good_enough(tried, best.error):
-            best = tried
-    return best
+
+    def without(whole: _Tried, edges: list[Edge]) -> _Tried | None:
+        going = spared(whole.model, edges)
+        if not going:
+            return whole
+        tried = judge.refit(cut(whole.model, going), steps=8)
+        return tried if judge.good_enough(tried, whole.error) else None
+
+    return take_away(best, order, without)

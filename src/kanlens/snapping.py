@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kanlens.candidates import Candidate, curves, match
+from kanlens.candidates import Candidate, Curve, curves, match
+from kanlens.choice import for_refit
 from kanlens.data import split_inside
 from kanlens.functions import LIBRARY, Function
 from kanlens.jacobian import Parameters
 from kanlens.network import KAN, Edge
 from kanlens.objective import NetworkObjective
+from kanlens.removal import take_away
 from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt
-from kanlens.surgery import cut, refine, spare, straighten, with_symbols
+from kanlens.surgery import cut, refine, spare, spared, straighten, with_symbols
 from kanlens.training import fit
 
 COMPLEXITY_NATS = 1.5
@@ -30,6 +32,9 @@ FEWEST_HELD = 5
 
 WEAK = 0.05
 """Score below which an edge may be one that only the splines needed, and cutting it is tried."""
+
+STRAIGHT = 1e-12
+"""Share of a curve's variance that a straight line may leave if it is one to round-off."""
 
 HARMLESS = 1.1
 """Held-out errors (mean squares) within this factor count as the same."""
@@ -84,7 +89,7 @@ class Task:
         """Return a copy of a network, fitted to the training rows."""
         work = copy.deepcopy(model)
         if any(bool(layer.mask.any()) for layer in work.layers):
-            fit(work, self.x, self.y, solver=LevenbergMarquardt(steps=steps, tolerance=1e-3))
+            fit(work, self.x, self.y, solver=for_refit(work, len(self.x), steps))
         else:
             objective = NetworkObjective(work, self.x, self.y)
             solver = LevenbergMarquardt(steps=steps, damping=1e-3, tolerance=1e-6)
@@ -124,7 +129,7 @@ class Task:
         Coarse splines are tried first, because they are quick; if a symbol then seems to do harm,
         or something better than what was found is in the data, fine ones are.
         """
-        coarse = self.refit(straighten(model, self.x), 20)
+        coarse = self._simplified(straighten(model, self.x))
         named = self._name_edges(coarse)
         if named is not None and self.exact(named):
             return named
@@ -157,12 +162,42 @@ class Task:
 
     def name_anyhow(self, model: KAN) -> Named:
         """Return a network of the symbols that fit best, whatever is lost."""
-        named = self.refit(model, 20)
-        for edge in _splines(model):
+        named = self._simplified(model)
+        edges = [edge for edge in _splines(model) if edge in named.model.live()]
+        for edge in _splines(named.model):
             curve = curves(named.model, self.x)[edge]
             best = max((match(f, curve) for f in self.library.values()), key=lambda c: c.r2)
             named = self.refit(with_symbols(named.model, {edge: best}), 12)
-        return self._exchange(self.refit(named.model, 40), _splines(model))
+        return self._exchange(self.refit(named.model, 40), edges)
+
+    def _simplified(self, model: KAN) -> Named:
+        """Refit a network, name the edges that are straight anyway, and cut those that only the splines needed.
+
+        A wide network has hundreds of both, which one by one would take a refit each.
+        """
+        named = self._straight(self.refit(model, 20))
+        strength = scores(named.model, self.x).edges
+        weight = {edge: float(strength[edge.layer][edge.out, edge.in_]) for edge in _splines(model)}
+        weak = sorted((edge for edge in weight if weight[edge] < WEAK), key=weight.__getitem__)
+
+        def without(whole: Named, edges: list[Edge]) -> Named | None:
+            going = spared(whole.model, edges)
+            if not going:
+                return whole
+            tried = self.refit(cut(whole.model, going), 12)
+            return tried if tried.held <= max(HARMLESS * whole.held, self.floor) else None
+
+        return take_away(named, weak, without)
+
+    def _straight(self, named: Named) -> Named:
+        """Name the edges that are straight lines to round-off, as all of a column of two values are."""
+        found = {}
+        for edge, curve in curves(named.model, self.x, _splines(named.model)).items():
+            if curve.is_constant():
+                found[edge] = _constant(curve)
+            elif "x" in self.library and (line := match(self.library["x"], curve)).r2 > 1 - STRAIGHT:
+                found[edge] = line
+        return self.judge(with_symbols(named.model, found)) if found else named
 
     def _name_edges(self, named: Named) -> Named | None:
         """Set a symbol on one edge after the other, with a refit of the rest each time.
@@ -170,16 +205,17 @@ class Task:
         Return None as soon as no symbol fits an edge without loss.
         """
         while waiting := _splines(named.model):
-            edge = min(waiting, key=lambda e: self._bend(named.model, e))
+            seen = curves(named.model, self.x, waiting)
+            edge = min(waiting, key=lambda e: self._bend(seen[e]))
             found = self._first_harmless(named, edge)
             if found is None:
                 return None
             named = found
         return self.refit(named.model, 40)
 
-    def _bend(self, model: KAN, edge: Edge) -> float:
+    def _bend(self, curve: Curve) -> float:
         """Return how far an edge is from a straight line: straight edges are named first."""
-        return 1 - match(self.library.get("x", _IDENTITY), curves(model, self.x)[edge]).r2
+        return 1 - match(self.library.get("x", _IDENTITY), curve).r2
 
     def _first_harmless(self, named: Named, edge: Edge) -> Named | None:
         limit = max(HARMLESS * named.held, self.floor)
@@ -205,8 +241,8 @@ class Task:
         right one is the simplest that does no harm once the rest is refitted.
         """
         curve = curves(named.model, self.x)[edge]
-        if float(curve.y.std()) <= 1e-9 * float(curve.y.abs().amax()):
-            return [Candidate(LIBRARY["0"], (1.0, 0.0, 1.0, float(curve.y.mean())), 1.0)]
+        if curve.is_constant():
+            return [_constant(curve)]
         found = [match(function, curve) for function in self.library.values()]
         likely = sorted((c for c in found if c.r2 > 0.95), key=_by_complexity)
         closest = sorted(likely, key=lambda c: -c.r2)[: TRIALS // 2]
@@ -245,6 +281,10 @@ class Task:
             *([cut(model, [edge])] if spare(model, edge) else []),
             *(with_symbols(model, {edge: c}) for c in likely),
         ]
+
+
+def _constant(curve: Curve) -> Candidate:
+    return Candidate(LIBRARY["0"], (1.0, 0.0, 1.0, float(curve.y.mean())), 1.0)
 
 
 def _by_complexity(candidate: Candidate) -> tuple[int, float]:

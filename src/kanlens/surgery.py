@@ -1,7 +1,8 @@
 """Make new networks from old ones: keep some nodes, cut edges, refine grids."""
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -184,7 +185,24 @@ def with_symbols(model: KAN, symbols: Mapping[Edge, Candidate]) -> KAN:
 
 def spare(model: KAN, edge: Edge) -> bool:
     """Tell whether a sub-node keeps an edge when this one is cut."""
-    return sum((e.layer, e.out) == (edge.layer, edge.out) for e in model.live()) > 1
+    return bool(spared(model, [edge]))
+
+
+def spared(model: KAN, edges: Iterable[Edge]) -> list[Edge]:
+    """Return those of the edges that can be cut together: every sub-node keeps one, the last that is listed.
+
+    Examples
+    --------
+    >>> spared(KAN([2, 1]), [Edge(0, 0, 1), Edge(0, 0, 0)])
+    [Edge(layer=0, out=0, in_=1)]
+    """
+    left = Counter((edge.layer, edge.out) for edge in model.live())
+    going = []
+    for edge in edges:
+        if left[edge.layer, edge.out] > 1:
+            left[edge.layer, edge.out] -= 1
+            going.append(edge)
+    return going
 
 
 @torch.no_grad()
