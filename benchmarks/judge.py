@@ -13,7 +13,7 @@ from scipy.optimize import least_squares
 from kanlens import parse
 
 ROWS = 1000
-"""Rows of training, and of the judgement."""
+"""Rows of training, unless a table says otherwise, and of the judgement."""
 
 CLOSE = 1e-6
 """Relative error up to which a formula is the law."""
@@ -23,11 +23,12 @@ Ranges = Mapping[str, tuple[float, float]]
 
 @dataclass(frozen=True)
 class Law:
-    """Hold a law and the ranges of its variables."""
+    """Hold a law, the ranges of its variables, and how many rows it is to be found from."""
 
     name: str
     text: str
     ranges: Ranges
+    rows: int = ROWS
 
     @property
     def expression(self) -> sympy.Expr:
@@ -44,25 +45,25 @@ class Law:
         real = np.where(np.abs(found.imag) > 0, np.nan, found.real) if np.iscomplexobj(found) else found
         return np.broadcast_to(real.astype(float), len(points))
 
-    def sample(self, seed: int, wider: float = 0.0) -> np.ndarray:
+    def sample(self, seed: int, wider: float = 0.0, rows: int = ROWS) -> np.ndarray:
         """Return points from the ranges, each made wider by a share."""
         low, high = np.array(list(self.ranges.values()), dtype=float).T
         more = wider * (high - low) / 2
-        return np.random.default_rng(seed).uniform(low - more, high + more, (ROWS, len(low)))
+        return np.random.default_rng(seed).uniform(low - more, high + more, (rows, len(low)))
 
 
 def read(path: Path) -> list[Law]:
-    """Read a table of laws."""
+    """Read a table of laws: name, law, ranges of the variables and, if it is not the usual number, rows."""
     laws = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
-            name, text, variables = (part.strip() for part in line.split("|"))
+            name, text, variables, *rows = (part.strip() for part in line.split("|"))
             ranges: dict[str, tuple[float, float]] = {}
             for group in variables.split(";"):
                 symbols, bounds = group.split(" in ")
                 low, high = map(float, bounds.split())
                 ranges |= dict.fromkeys(symbols.split(), (low, high))
-            laws.append(Law(name, text, ranges))
+            laws.append(Law(name, text, ranges, *map(int, rows)))
     return laws
 
 

@@ -1,0 +1,110 @@
+"""How often laws are found in the small classic suites, on trajectories, and among columns that do not matter.
+
+`python -m benchmarks suites` takes an hour; `classics`, `strogatz`, `dummies` and `compositions` are its parts.
+"""
+
+import statistics
+import time
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.integrate import solve_ivp
+
+from benchmarks import Table
+from benchmarks.equations import LAWS
+from benchmarks.judge import Law, is_exact, read
+from kanlens import SymbolicRegressor
+
+FOLDER = Path(__file__).with_name("suites")
+CLASSICS = ("nguyen", "constant", "jin", "livermore")
+SECONDS = 60.0
+
+DUMMIES = 5
+"""Columns that do not matter, drawn like the law's own first variable."""
+
+TRAJECTORIES, END = 4, 10.0
+"""Trajectories of a system, and the time that each takes."""
+
+
+def suites(seeds: int = 3) -> Table:
+    """Run all of them."""
+    yield from chain(classics(seeds), strogatz(seeds), compositions(seeds), dummies())
+
+
+def classics(seeds: int = 3) -> Table:
+    """Search for the laws of Nguyen, Constant, Jin and Livermore from the rows that they come with."""
+    for name in CLASSICS:
+        yield from _table(name, [(law, law.sample(seed, rows=law.rows), seed) for law, seed in _cases(name, seeds)])
+
+
+def strogatz(seeds: int = 3) -> Table:
+    """Search for both derivatives of seven systems from 400 points on four trajectories."""
+    laws = read(FOLDER / "strogatz.txt")
+    systems = [pair for pair in zip(laws[::2], laws[1::2], strict=True) for _ in range(seeds)]
+    cases = []
+    for number, pair in enumerate(systems):
+        points = trajectories(pair, number % seeds)
+        low, high = points.min(0), points.max(0)
+        ranges = dict(zip(pair[0].ranges, zip(low, high, strict=True), strict=True))
+        cases += [(replace(law, ranges=ranges), points, number % seeds) for law in pair]
+    yield from _table("strogatz", cases)
+
+
+def compositions(seeds: int = 3) -> Table:
+    """Search for compositions of library functions of one to three variables."""
+    cases = [(law, law.sample(seed, rows=law.rows), seed) for law, seed in _cases("compositions", seeds)]
+    yield from _table("compositions", cases)
+
+
+def dummies(seeds: int = 1) -> Table:
+    """Search for Feynman equations of up to three variables among five columns more, from 1000 rows."""
+    laws = [law for law in read(LAWS) if len(law.ranges) <= 3]
+    cases = []
+    for law in laws:
+        bounds = next(iter(law.ranges.values()))
+        wide = replace(law, ranges=dict(law.ranges) | {f"dummy{k + 1}": bounds for k in range(DUMMIES)})
+        cases += [(wide, wide.sample(seed), seed) for seed in range(seeds)]
+    yield from _table("dummies", cases)
+
+
+def trajectories(system: tuple[Law, Law], seed: int) -> np.ndarray:
+    """Return points `(rows, 2)` at even times on trajectories that start in the laws' ranges."""
+    rows = system[0].rows // TRAJECTORIES
+
+    def slope(_: float, point: np.ndarray) -> list[float]:
+        return [float(law.values(point[None])[0]) for law in system]
+
+    found, draw = [], seed * 1000
+    while len(found) < TRAJECTORIES:
+        start = system[0].sample(draw, rows=1)[0]
+        path = solve_ivp(slope, (0, END), start, "LSODA", np.linspace(0, END, rows), rtol=1e-9, atol=1e-10)
+        if path.success and path.y.shape[1] == rows:  # a trajectory that runs into a pole is drawn anew
+            found.append(path.y.T)
+        draw += 1
+    return np.concatenate(found)
+
+
+def run(law: Law, points: np.ndarray, seed: int) -> dict[str, object]:
+    """Return whether a law was found, in what form and time."""
+    started = time.perf_counter()
+    frame = pd.DataFrame(points, columns=list(law.ranges))
+    found = SymbolicRegressor(random_state=seed, time_limit=SECONDS).fit(frame, law.values(points)).sympy()
+    seconds = time.perf_counter() - started
+    return {"found": is_exact(law, found), "seconds": round(seconds, 2), "formula": str(found)}
+
+
+def _cases(name: str, seeds: int) -> list[tuple[Law, int]]:
+    return [(law, seed) for law in read(FOLDER / f"{name}.txt") for seed in range(seeds)]
+
+
+def _table(name: str, cases: list[tuple[Law, np.ndarray, int]]) -> Table:
+    hits, seconds = [], []
+    for law, points, seed in cases:
+        row = run(law, points, seed)
+        hits.append(row["found"])
+        seconds.append(row["seconds"])
+        yield f"{law.name}, seed {seed}", row
+    yield f"all of {name}", {"found": sum(hits), "of": len(hits), "median s": round(statistics.median(seconds), 2)}
