@@ -5,6 +5,7 @@ without a choice of shape. Networks of splines were tried in its place: as preci
 but finding that shape is what the derivatives are for.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +16,12 @@ from torch import Tensor
 
 FEW = 256
 """Rows that the lengths are fitted on; the process itself takes up to four times as many."""
+
+FEWER = 96
+"""Rows on which the logarithms of features and target are compared with these themselves."""
+
+NEARLY = 2.0
+"""Error on those, as a multiple of the smallest, up to which a choice is tried on all rows."""
 
 STEPS = 40
 """Quasi-Newton steps of that."""
@@ -50,21 +57,25 @@ def surrogate(z: Tensor, t: Tensor, seed: int = 0) -> Surrogate:
     """
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(t), generator=generator)[: 4 * FEW]
+    logs = [False, True] if (z > 0).all() and (z.amax(0) > 1.5 * z.amin(0)).any() else [False]
+    choices = list(itertools.product(logs, (False, True)))
+    if len(rows) > 2 * FEWER:
+        errors = [_fitted(z, t, rows[:FEWER], *choice).error for choice in choices]
+        choices = [c for c, error in zip(choices, errors, strict=True) if error <= NEARLY * min(errors)]
+    return min((_fitted(z, t, rows, *choice) for choice in choices), key=lambda s: s.error)
+
+
+def _fitted(z: Tensor, t: Tensor, rows: Tensor, log_z: bool, squeezed: bool) -> Surrogate:
+    """Return the process over the features at some rows or their logarithms, for the target or its logarithm."""
     z, t = z[rows], t[rows]
     squeeze = _Squeeze.of(t)
-    found = []
-    for log_z in (False, True):
-        if log_z and not ((z > 0).all() and (z.amax(0) > 1.5 * z.amin(0)).any()):
-            continue
-        for squeezed in (False, True):
-            values, slopes, left_out = _process(z.log() if log_z else z, squeeze.forward(t) if squeezed else t)
-            if squeezed:
-                values, steep = squeeze.back(values)
-                slopes, left_out = slopes * steep[:, None], left_out * squeeze.back(squeeze.forward(t))[1]
-            if log_z:
-                slopes = slopes / z
-            found.append(Surrogate(rows, values, slopes, left_out))
-    return min(found, key=lambda s: s.error)
+    values, slopes, left_out = _process(z.log() if log_z else z, squeeze.forward(t) if squeezed else t)
+    if squeezed:
+        values, steep = squeeze.back(values)
+        slopes, left_out = slopes * steep[:, None], left_out * squeeze.back(squeeze.forward(t))[1]
+    if log_z:
+        slopes = slopes / z
+    return Surrogate(rows, values, slopes, left_out)
 
 
 class _Squeeze(NamedTuple):
@@ -111,7 +122,7 @@ def _process(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     kernel = _kernel(u, logs)
     precise = torch.linalg.cholesky(kernel + _nugget(logs) * torch.eye(len(y), dtype=y.dtype))
     inverse = torch.cholesky_inverse(precise)
-    weights = inverse @ y
+    weights = torch.cholesky_solve(y[:, None], precise)[:, 0]  # the inverse times y has five digits less
     pulled = kernel * weights  # (rows, rows)
     slopes = (pulled @ u - pulled.sum(1, keepdim=True) * u) / (2 * logs[:size]).exp()
     slopes = (slopes * spread + line[1:]) / width * scale
