@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import Table, layer
+from benchmarks import Table, layer, suites
 from benchmarks.accuracy import second_order
 from benchmarks.against_pykan import against_pykan
 from benchmarks.equations import equations, equations_noise
@@ -29,6 +29,10 @@ TABLES: dict[str, Callable[[], Table]] = {
     "equations": equations,
     "equations_noise": equations_noise,
     "peers": peers,
+    "classics": suites.classics,
+    "strogatz": suites.strogatz,
+    "compositions": suites.compositions,
+    "dummies": suites.dummies,
     "scale": scale,
     "layer": layer.layers,
     "memory": layer.memory,

@@ -1,12 +1,11 @@
 """How often laws are found in the small classic suites, on trajectories, and among columns that do not matter.
 
-`python -m benchmarks suites` takes an hour; `classics`, `strogatz`, `dummies` and `compositions` are its parts.
+`python -m benchmarks classics strogatz compositions dummies` takes some minutes each.
 """
 
 import statistics
 import time
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +26,6 @@ DUMMIES = 5
 
 TRAJECTORIES, END = 4, 10.0
 """Trajectories of a system, and the time that each takes."""
-
-
-def suites(seeds: int = 3) -> Table:
-    """Run all of them."""
-    yield from chain(classics(seeds), strogatz(seeds), compositions(seeds), dummies())
 
 
 def classics(seeds: int = 3) -> Table:
