@@ -115,3 +115,14 @@ def test_a_function_as_loss_has_a_gradient_and_no_second_order() -> None:
     assert rise == pytest.approx(float(gradient @ way), rel=1e-5)
     with pytest.raises(TypeError, match="known curvature"):
         own.quadratic(theta)
+
+
+@pytest.mark.parametrize("ask", ["parts", "gradient", "quadratic"])
+def test_a_point_that_its_owner_writes_into_is_a_new_point(ask: str) -> None:
+    own, fresh = objective(1, "squared_error", None), objective(1, "squared_error", None)
+    theta = own.parameters.get()
+    own.value(theta)
+    theta.mul_(1.1)
+    there = theta.detach()  # another tensor over the same numbers, as optimisers hand them out
+    getattr(own, ask)(there)
+    assert own.value(there) == pytest.approx(fresh.value(theta), rel=1e-12)

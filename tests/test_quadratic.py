@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kanlens.quadratic import PRECISE, NormalEquations, Rows
+from kanlens.quadratic import PRECISE, NormalEquations, Rows, gram
 
 
 def problem(seed: int, condition: float, columns: int = 6) -> tuple[Tensor, Tensor]:
@@ -70,3 +70,24 @@ def test_directions_without_effect_stay_where_they_are() -> None:
         move = rows.move(damping)
         assert move is not None
         assert move.step[1] == 0
+
+
+@given(st.integers(0, 300), st.integers(0, 200), st.booleans())
+def test_the_gram_matrix_is_the_product_and_symmetric(columns: int, rows: int, by_columns: bool) -> None:
+    tensor = torch.randn(columns, rows, generator=torch.Generator().manual_seed(columns), dtype=torch.float64).T
+    found = gram(tensor if by_columns else tensor.contiguous())
+    torch.testing.assert_close(found, tensor.T @ tensor)
+    assert torch.equal(found, found.T)
+
+
+@given(st.integers(0, 50), st.sampled_from([1e-2, 0.0]))
+def test_rows_beside_are_rows_below(seed: int, damping: float) -> None:
+    jacobian, residual = problem(seed, 10)
+    cut = Rows(jacobian[:9], residual[:9]).plus(jacobian[9:15], residual[9:15]).plus(jacobian[15:], residual[15:])
+    whole, lengths = Rows(jacobian, residual), jacobian.norm(dim=0)
+    assert cut.value == pytest.approx(whole.value)
+    torch.testing.assert_close(cut.gradient / lengths, whole.gradient / lengths)
+    one, other = cut.move(damping), whole.move(damping)
+    assert one is not None
+    assert other is not None
+    torch.testing.assert_close(one.step * lengths, other.step * lengths, rtol=1e-9, atol=1e-12)

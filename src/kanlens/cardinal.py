@@ -1,12 +1,16 @@
 """B-splines on equally spaced knots, in closed form: all are one function, shifted."""
 
+import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+Rows = tuple[tuple[float, ...], ...]
 
 
 class Place(NamedTuple):
@@ -53,33 +57,32 @@ class Cardinal:
         if once or not torch.is_grad_enabled():
             return self._bumps(x, grid)
         place = self._place(x, grid)
-        return self._spread(place.interval, self._live(place))
+        return self._spread(self._slots(place), self._live(place)[0])
 
     def values_and_slopes(self, x: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Return the basis functions and their first derivatives, each `(batch, in, size)`."""
         place = self._place(x, grid)
-        slopes = [slope / place.step for slope in self._rises(place.fraction)]
-        return self._spread(place.interval, self._live(place)), self._spread(place.interval, slopes)
+        live, rises = self._live(place)
+        slots = self._slots(place)
+        return self._spread(slots, live), self._spread(slots, rises / place.step)
 
     def derivatives(self, x: Tensor, grid: Tensor, order: int = 1) -> Tensor:
         """Return the derivatives of an order `>= 0` of the basis functions, `(batch, in, size)`."""
         place = self._place(x, grid)
         if order == 0:
-            return self._spread(place.interval, self._live(place))
-        if order == 1:
-            live = self._rises(place.fraction)
-        else:  # beyond the grid are tangents
-            live = [torch.where(place.past == 0, rise, 0) for rise in self._rises(place.fraction, order)]
-        return self._spread(place.interval, [rise / place.step**order for rise in live])
+            live = self._live(place)[0]
+        else:
+            live = self._polynomials(place.fraction, _rises(self.degree, order)) / place.step**order
+        if order > 1:  # beyond the grid are tangents
+            live = torch.where(place.past == 0, live, 0)
+        return self._spread(self._slots(place), live)
 
     def pull_back(self, x: Tensor, grid: Tensor, grad: Tensor) -> Tensor:
         """Return the derivative `(batch, in)` by `x` of the sum of the values times `grad (batch, in, size)`."""
         place = self._place(x, grid)
-        rows, index = grad.permute(1, 2, 0), place.interval[:, None]
-        rises = enumerate(self._rises(place.fraction))
-        picked = [rows.gather(1, index + j)[:, 0] * rise for j, rise in rises]
-        total: Tensor = sum(picked[1:], picked[0])
-        return (total / place.step).T
+        rises = self._polynomials(place.fraction, _rises(self.degree))  # (degree + 1, in, batch)
+        picked = grad.permute(1, 2, 0).reshape(-1).index_select(0, self._slots(place)).view_as(rises)
+        return ((picked * rises).sum(0) / place.step).T
 
     def _steps(self, x: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Return the points in intervals from the grid's start, `(in, batch)`, and the intervals' width `(in, 1)`."""
@@ -94,25 +97,41 @@ class Cardinal:
         interval = inside.detach().long().clamp(0, self.intervals - 1)
         return Place(interval, inside - interval, u - inside, step)
 
-    def _live(self, place: Place) -> list[Tensor]:
-        """Return the values `(in, batch)` of the functions alive, continued by their tangents."""
-        live = _pieces(place.fraction, self.degree)
-        return [value + place.past * rise for value, rise in zip(live, self._rises(place.fraction), strict=True)]
+    def _live(self, place: Place) -> tuple[Tensor, Tensor]:
+        """Return the functions alive, continued by their tangents, and their rises, each `(degree + 1, in, batch)`.
 
-    def _rises(self, t: Any, order: int = 1) -> list[Any]:
-        """Return the derivatives by `t` of the functions alive: differences of a degree lower by their order."""
-        if order > self.degree:
-            return [t * 0] * (self.degree + 1)
-        rises = _pieces(t, self.degree - order)
-        for _ in range(order):
-            rises = [-rises[0], *(a - b for a, b in pairwise(rises)), rises[-1]]
-        return rises
+        A rise is the derivative by the fraction of the interval.
+        """
+        both = self._polynomials(place.fraction, _pieces(self.degree) + _rises(self.degree))
+        live, rises = both.tensor_split(2)
+        return torch.addcmul(live, place.past, rises), rises
 
-    def _spread(self, interval: Tensor, live: list[Tensor]) -> Tensor:
-        """Put the live functions' values at their places among all functions."""
-        full = live[0].new_zeros(len(interval), self.size, interval.shape[1])
-        index = interval[:, None] + torch.arange(len(live), device=interval.device)[:, None]
-        return full.scatter(1, index, torch.stack(live, 1)).permute(2, 0, 1)
+    def _polynomials(self, t: Tensor, rows: Rows) -> Tensor:
+        """Return polynomials in Bernstein form at `t (in, batch)`, `(rows, in, batch)`, by one small product."""
+        up, down = [t], [1 - t]
+        for _ in range(self.degree - 1):
+            up.append(up[-1] * t)
+            down.append(down[-1] * down[0])
+        mixed = (high * low for high, low in zip(reversed(up[:-1]), down, strict=False))
+        terms = torch.stack([up[-1], *mixed, down[-1]])
+        return (t.new_tensor(rows) @ terms.flatten(1)).view(len(rows), *t.shape)
+
+    def _slots(self, place: Place) -> Tensor:
+        """Return where the live functions are among all numbers of `(in, size, batch)`, flat.
+
+        One flat index is three times as fast as one along an axis.
+        """
+        width, batch = place.interval.shape
+        count = functools.partial(torch.arange, device=place.interval.device)
+        corner = (count(width) * (self.size * batch))[:, None] + count(batch)
+        steps = (count(self.degree + 1) * batch)[:, None, None]
+        return (torch.add(corner, place.interval, alpha=batch) + steps).flatten()
+
+    def _spread(self, slots: Tensor, live: Tensor) -> Tensor:
+        """Put the live functions' values at their places among all functions, `(batch, in, size)`."""
+        _, width, batch = live.shape
+        full = live.new_zeros(width * self.size * batch).scatter(0, slots, live.flatten())
+        return full.view(width, self.size, batch).permute(2, 0, 1)
 
     def _bumps(self, x: Tensor, grid: Tensor) -> Tensor:
         r"""Return all functions from their distance to the point, in few passes that write in place.
@@ -132,21 +151,44 @@ class Cardinal:
         for factor, term in zip(inner, terms, strict=True):
             full.add_(term, alpha=factor / math.factorial(degree))
         below, above = (u - inside).clamp(max=0), (u - inside).clamp(min=0)
-        for border, first, past in ((0.0, 0, below), (1.0, self.intervals - 1, above)):
-            for j, rise in enumerate(self._rises(border)):
-                if rise:
-                    full[:, first + j].add_(past, alpha=rise)
+        for border, first, past in ((-1, 0, below), (0, self.intervals - 1, above)):
+            for j, row in enumerate(_rises(degree)):
+                if row[border]:
+                    full[:, first + j].add_(past, alpha=row[border])
         return full.permute(2, 0, 1)
 
 
-def _pieces(t: Any, degree: int) -> list[Any]:
-    """Return the `degree + 1` polynomials at the fraction `t` of an interval, a tensor or a number; they sum to one."""
-    if degree == 0:
-        return [t * 0 + 1]
-    rest = 1 - t
-    pieces = [rest, t]
-    for order in range(2, degree + 1):
-        inner = [((t + (order - j)) * pieces[j - 1] + ((j + 1) - t) * pieces[j]) / order for j in range(1, order - 1)]
-        ends = pieces[0] * rest / order, pieces[-1] * t / order
-        pieces = [ends[0], *inner, 1 - sum(inner, ends[0]) - ends[1], ends[1]]
-    return pieces
+@functools.cache
+def _pieces(degree: int) -> Rows:
+    """Return the `degree + 1` polynomials that a B-spline consists of, as rows of Bernstein form.
+
+    A row holds the coefficients of :math:`t^{d-m} (1-t)^m`, of which none is negative: nor are the values then.
+    """
+    pieces = [[1.0]]
+    for order in range(1, degree + 1):
+        padded = [[0.0] * order, *pieces, [0.0] * order]
+        pieces = [
+            [
+                (a + b) / order
+                for a, b in zip(_times(before, order - j + 1, order - j), _times(here, j, j + 1), strict=True)
+            ]
+            for j, (before, here) in enumerate(pairwise(padded))
+        ]
+    return tuple(map(tuple, pieces))
+
+
+@functools.cache
+def _rises(degree: int, order: int = 1) -> Rows:
+    """Return their derivatives: differences of the pieces of a lower degree, as rows of the same form."""
+    if order > degree:
+        return ((0.0,) * (degree + 1),) * (degree + 1)
+    rows: Sequence[Sequence[float]] = _pieces(degree - order)
+    for _ in range(order):
+        padded = [[0.0] * len(rows[0]), *rows, [0.0] * len(rows[0])]
+        rows = [_times([a - b for a, b in zip(*pair, strict=True)], 1, 1) for pair in pairwise(padded)]
+    return tuple(map(tuple, rows))
+
+
+def _times(row: Sequence[float], up: float, down: float) -> list[float]:
+    """Return the product of a polynomial in Bernstein form and `up t + down (1 - t)`."""
+    return [up * a + down * b for a, b in zip([*row, 0.0], [0.0, *row], strict=True)]

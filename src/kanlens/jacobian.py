@@ -5,7 +5,7 @@ of the output to a node times the basis functions there. It costs about one back
 automatic differentiation for the same rows costs one pass a row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -28,43 +28,45 @@ class Parameters:
         self.model = model
         self.live = [layer.mask.nonzero() for layer in model.layers]  # (edges, 2): out, in
         self.free = [~symbols.fixed for symbols in model.symbols]
+        self._constants = [int(free.sum()) for free in self.free]
+
+    @property
+    def counts(self) -> list[int]:
+        """Return the number of parameters of each layer."""
+        return [
+            len(live) * (layer.basis.size + layer.has_residual) + constants
+            for live, layer, constants in zip(self.live, self.model.layers, self._constants, strict=True)
+        ]
 
     @property
     def size(self) -> int:
         """Return the number of parameters."""
-        splines = sum(
-            len(live) * (layer.basis.size + layer.has_residual)
-            for live, layer in zip(self.live, self.model.layers, strict=True)
-        )
-        return splines + sum(int(free.sum()) for free in self.free)
+        return sum(self.counts)
 
     def get(self) -> Tensor:
         """Return the vector `(parameters,)`."""
         pieces = []
         for (layer, symbols, _), live, free in zip(self.model.parts(), self.live, self.free, strict=True):
-            pieces.append(layer.coef.detach()[live[:, 0], live[:, 1]].flatten())
+            pieces.append(_taken(layer.coef.detach(), live).flatten())
             if layer.has_residual:
-                pieces.append(layer.weight.detach()[live[:, 0], live[:, 1]])
+                pieces.append(_taken(layer.weight.detach(), live))
             pieces.append(symbols.affine.detach()[free])
         return torch.cat(pieces)
 
     @torch.no_grad()
     def set(self, theta: Tensor) -> None:
         """Write a vector `(parameters,)` into the network."""
-        start = 0
-        for (layer, symbols, _), live, free in zip(self.model.parts(), self.live, self.free, strict=True):
-            if len(live):
-                out, in_ = live.unbind(1)
-                count = len(live) * layer.basis.size
-                layer.coef[out, in_] = theta[start : start + count].view(len(live), layer.basis.size).to(layer.coef)
-                start += count
-                if layer.has_residual:
-                    layer.weight[out, in_] = theta[start : start + len(live)].to(layer.weight)
-                    start += len(live)
+        pieces = torch.split(theta, self.counts)
+        for (layer, symbols, _), live, free, piece in zip(
+            self.model.parts(), self.live, self.free, pieces, strict=True
+        ):
+            edges, size = len(live), layer.basis.size
+            if edges:
+                _put(layer.coef, live, piece[: edges * size].view(edges, size))
+            if edges and layer.has_residual:
+                _put(layer.weight, live, piece[edges * size : edges * (size + 1)])
             if len(symbols):
-                count = int(free.sum())
-                symbols.affine[free] = theta[start : start + count].to(symbols.affine)
-                start += count
+                symbols.affine[free] = piece[edges * (size + layer.has_residual) :].to(symbols.affine)
 
     def blocks(self) -> list[Tensor]:
         """Return for each layer the places of its live splines' parameters, `(edges, size [+ 1])`."""
@@ -107,20 +109,54 @@ def forward(model: KAN, x: Tensor, first: Tensor | None = None) -> "list[Pass]":
     return passes
 
 
-@torch.no_grad()
-def linearise(parameters: Parameters, passes: "Sequence[Pass]") -> Tensor:
-    """Return the Jacobian `(batch, out, parameters)` of the outputs by the parameters."""
-    nodes = passes[-1].nodes
-    outputs = nodes.shape[1]
-    delta = torch.eye(outputs, dtype=nodes.dtype, device=nodes.device).expand(len(nodes), outputs, outputs)
-    blocks: list[Tensor] = []
+def _taken(tensor: Tensor, live: Tensor) -> Tensor:
+    """Return the live edges of a tensor `(out, in, ...)`, `(edges, ...)`."""
+    return tensor.flatten(0, 1) if _all(live, tensor) else tensor[live[:, 0], live[:, 1]]
+
+
+def _put(tensor: Tensor, live: Tensor, rows: Tensor) -> None:
+    """Write the live edges `(edges, ...)` into a tensor `(out, in, ...)`."""
+    if _all(live, tensor):
+        tensor.copy_(rows.view_as(tensor))
+    else:
+        tensor[live[:, 0], live[:, 1]] = rows.to(tensor)
+
+
+def _all(live: Tensor, tensor: Tensor) -> bool:
+    """Tell whether all edges live; then they are in the order in which they lie, and need no index."""
+    return len(live) == tensor.shape[0] * tensor.shape[1]
+
+
+def sensitivities(passes: "Sequence[Pass]", start: Tensor | None = None) -> "Iterator[tuple[int, Tensor]]":
+    """Go back through the layers; give the number of each and the sensitivities of the outputs to its sub-nodes.
+
+    They are `(outputs, subnodes, batch)`: all that follows then runs along the batch. `start (batch, 1)` scales them.
+    """
+    batch, outputs = passes[-1].nodes.shape
+    delta = torch.eye(outputs, dtype=passes[-1].x.dtype, device=passes[-1].x.device)[..., None]
+    delta = delta.expand(outputs, outputs, batch) if start is None else delta * start.T
     for number in reversed(range(len(passes))):
         step = passes[number]
-        delta = step.through_products(delta)
-        blocks = step.rows(delta, parameters.live[number], parameters.free[number]) + blocks
+        delta = step.through_products(delta.permute(2, 0, 1)).permute(1, 2, 0)
+        yield number, delta
         if number:
-            delta = delta @ step.slopes()  # (batch, outputs, in)
-    return torch.cat(blocks, dim=2)
+            slopes = step.slopes()
+            delta = torch.stack([(slopes * each).sum(1) for each in delta])  # (outputs, in, batch)
+
+
+@torch.no_grad()
+def linearise(parameters: Parameters, passes: "Sequence[Pass]", scale: Tensor | None = None) -> Tensor:
+    """Return the Jacobian `(batch, out, parameters)` of the outputs by the parameters.
+
+    `scale (batch, 1)` multiplies its rows. It lies in memory as `(parameters, out, batch)`, so that every
+    parameter's column is written in one go.
+    """
+    batch, outputs = passes[-1].nodes.shape
+    jacobian = passes[-1].nodes.new_empty(parameters.size, outputs, batch)
+    blocks = torch.split(jacobian, parameters.counts)
+    for number, delta in sensitivities(passes, scale):
+        passes[number].fill(blocks[number], delta, parameters.live[number], parameters.free[number])
+    return jacobian.permute(2, 1, 0)
 
 
 @torch.no_grad()
@@ -160,11 +196,10 @@ class Pass:
         self.values, self._rises = values, rises
         residual = RESIDUALS[layer.residual]
         self.residual = None if residual is None else residual(x)
-        self.masked = layer.coef * layer.mask[..., None]
-        z = self.values.flatten(1) @ self.masked.flatten(1).T
+        self.coef, self.weight = layer.masked_coef, layer.masked_weight
+        z = (self.coef.flatten(1) @ _rows(values).flatten(0, 1)).T
         if self.residual is not None:
-            self.weight = layer.weight * layer.mask
-            z = z + self.residual @ self.weight.T
+            z = torch.addmm(z, self.residual, self.weight.T)
         self.subnodes = z + symbols(x) if len(symbols) else z
         self.nodes = multiply(self.subnodes, width)
 
@@ -192,16 +227,17 @@ class Pass:
                 pieces.append((delta[..., node] * others[:, None])[..., None])
         return torch.cat(pieces, 2)
 
-    def rows(self, delta: Tensor, live: Tensor, free: Tensor) -> list[Tensor]:
-        """Return the blocks of the Jacobian: coefficients, weights, constants."""
-        out, in_ = live.unbind(1)
-        at = delta[..., out]  # (batch, outputs, edges)
-        blocks = [(at[..., None] * self.values[:, None, in_]).flatten(2)]
+    def fill(self, block: Tensor, delta: Tensor, live: Tensor, free: Tensor) -> None:
+        """Write the Jacobian by coefficients, weights and constants, `(parameters, outputs, batch)`."""
+        edges, size = len(live), self.layer.basis.size
+        coefs, weights, constants = block.tensor_split([edges * size, edges * (size + self.layer.has_residual)])
+        at = delta.transpose(0, 1)  # (out, outputs, batch)
+        _outer(at, _rows(self.values), live, coefs)
         if self.residual is not None:
-            blocks.append(at * self.residual[:, None, in_])
-        if self.named is not None:
-            blocks.append((delta[..., self.symbols.out][..., None] * self.named[0][:, None])[..., free])
-        return blocks
+            _outer(at, self.residual.T[:, None], live, weights)
+        if self.named is not None:  # (edges, 4, outputs, batch)
+            by_constants = self.named[0].permute(1, 2, 0)[:, :, None] * at[self.symbols.out][:, None]
+            constants.copy_(by_constants[free])
 
     def gradient(self, delta: Tensor, pull: Tensor | None, live: Tensor, free: Tensor) -> list[Tensor]:
         """Return the derivatives by coefficients, weights and constants from those by sub-nodes and edges."""
@@ -221,11 +257,12 @@ class Pass:
 
     def back(self, delta: Tensor, pull: Tensor | None) -> Tensor:
         """Return the derivatives by the inputs `(batch, in)` from those by sub-nodes and edges."""
-        result = ((delta @ self.masked.flatten(1)).view_as(self.rises) * self.rises).sum(2)
+        rises = _rows(self.rises)
+        result = ((self.coef.flatten(1).T @ delta.T).view_as(rises) * rises).sum(1).T
         if self.residual is not None:
             result = result + delta @ self.weight * _slope(self.layer.residual, self.x)
         if pull is not None:
-            result = result + (pull * self._spline_slopes()).sum(1)
+            result = result + (pull * self._spline_slopes().permute(2, 1, 0)).sum(1)
         if self.named is not None:
             at = torch.tensor(self.symbols.in_, device=delta.device)
             result = result.index_add(1, at, self._at_symbols(delta, pull) * self.named[1])
@@ -239,9 +276,10 @@ class Pass:
     @cached_property
     def edges(self) -> Tensor:
         """Return each edge's function by itself, `(batch, out, in)`."""
-        edges = torch.einsum("bik,oik->boi", self.values, self.masked)
+        edges = self._curves(self.values)
         if self.residual is not None:
-            edges = edges + self.residual[:, None] * self.weight
+            edges = torch.addcmul(edges, self.residual.T[:, None], self.weight.T[..., None])
+        edges = edges.permute(2, 1, 0)
         if len(self.symbols):
             edges = edges + self.symbols.spread(self.symbols.values(self.x), self.layer.in_features)
         return edges
@@ -251,17 +289,38 @@ class Pass:
         return self.values if self.residual is None else torch.cat([self.values, self.residual[..., None]], 2)
 
     def slopes(self) -> Tensor:
-        """Return the derivatives of the edges, `(batch, out, in)`."""
+        """Return the derivatives of the edges, `(in, out, batch)`."""
         slopes = self._spline_slopes()
         if self.named is not None:
-            slopes = slopes + self.symbols.spread(self.named[1], self.layer.in_features)
+            slopes = slopes + self.symbols.spread(self.named[1], self.layer.in_features).permute(2, 1, 0)
         return slopes
 
     def _spline_slopes(self) -> Tensor:
-        slopes = torch.einsum("bik,oik->boi", self.rises, self.masked)
+        slopes = self._curves(self.rises)
         if self.residual is not None:
-            slopes = slopes + _slope(self.layer.residual, self.x)[:, None] * self.weight
+            slope = _slope(self.layer.residual, self.x)
+            slopes = torch.addcmul(slopes, slope.T[:, None], self.weight.T[..., None])
         return slopes
+
+    def _curves(self, functions: Tensor) -> Tensor:
+        """Return the edges' sums `(in, out, batch)` of functions `(batch, in, size)`."""
+        return self.coef.transpose(0, 1) @ _rows(functions)
+
+
+def _outer(delta: Tensor, values: Tensor, live: Tensor, block: Tensor) -> None:
+    """Write the products of `(out, outputs, batch)` and `(in, size, batch)` into `(edges * size, outputs, batch)`."""
+    left, right, edges = delta[:, None], values[:, :, None], live.shape[:1]
+    if len(live) == len(delta) * len(values):  # no copy for each edge
+        left, right, edges = left[:, None], right[None], torch.Size((len(delta), len(values)))
+    else:
+        left, right = left[live[:, 0]], right[live[:, 1]]
+    torch.mul(left, right, out=block.view(*edges, values.shape[1], *block.shape[1:]))
+
+
+def _rows(functions: Tensor) -> Tensor:
+    """See functions `(batch, in, size)` as rows `(in, size, batch)`, along the batch in memory."""
+    rows = functions.permute(1, 2, 0)
+    return rows if rows.stride(2) <= 1 else rows.contiguous()
 
 
 def _slope(residual: str, x: Tensor) -> Tensor:

@@ -109,17 +109,27 @@ class KANLayer(nn.Module):
         self._look_again()
         return self._evaluator
 
+    @property
+    def masked_coef(self) -> Tensor:
+        """Return the coefficients `(out, in, size)`, those of edges that are cut off as zeros."""
+        self._look_again()
+        return self.coef if self._whole else self.coef * self.mask[..., None]
+
+    @property
+    def masked_weight(self) -> Tensor:
+        """Return the residual weights `(out, in)`, those of edges that are cut off as zeros."""
+        self._look_again()
+        return self.weight if self._whole else self.weight * self.mask
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the sums over the edges, `(..., out)`, without a tensor of size batch x out x in."""
         flat = x.reshape(-1, self.in_features)
         if self.blank:
             nothing = (self.coef * self.mask[..., None]).sum()  # 0, of which the coefficients have gradients
             return nothing.expand(*x.shape[:-1], self.out_features)
-        coef = self.coef if self._whole else self.coef * self.mask[..., None]
-        y = combine(flat, coef, self.grid, self._evaluator)
+        y = combine(flat, self.masked_coef, self.grid, self._evaluator)
         if (residual := RESIDUALS[self.residual]) is not None:
-            weight = self.weight if self._whole else self.weight * self.mask
-            y = torch.addmm(y, residual(flat), weight.T)
+            y = torch.addmm(y, residual(flat), self.masked_weight.T)
         return y.reshape(*x.shape[:-1], self.out_features)
 
     def edges(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from kanlens.jacobian import Parameters, Pass, forward, gradient, linearise
 from kanlens.losses import Curved, Custom, SquaredError
 from kanlens.moments import Moments
 from kanlens.network import KAN
-from kanlens.quadratic import NormalEquations, Quadratic, Rows
+from kanlens.quadratic import NormalEquations, Quadratic, Rows, gram
 from kanlens.smoothness import Smoothing, Smoothness, smoothing
 from kanlens.sparsity import Covariances, Force, Sparsity, Spread
 
@@ -75,11 +75,13 @@ class NetworkObjective:
         self.first = tabulate(x, first.grid, first.evaluator)[0] if known else None
         self.smoothing: Smoothing | None = None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None
+        self._kept: tuple[Tensor, list[Pass]] | None = None
         pull = smoothness if isinstance(smoothness, Smoothness) else Smoothness(smoothness)
         if pull != Smoothness(0.0):
             known_error = self.parts(self.parameters.get())[0] if isinstance(self.loss, SquaredError) else 0.0
             firm = min(known_error, 1.0) ** 0.5 / self.unit**0.5
-            self.smoothing = smoothing(self.parameters, x, pull.over(self.unit**0.5), firm)
+            passes = None if self._kept is None else self._kept[1]
+            self.smoothing = smoothing(self.parameters, x, pull.over(self.unit**0.5), firm, passes)
 
     # --- what solvers ask for --------------------------------------------------------------
 
@@ -88,8 +90,7 @@ class NetworkObjective:
         """Return the error and the penalty."""
         if self._latest is None or self._latest[0] is not theta:
             self.parameters.set(theta)
-            chunks = self._chunks(self._width)
-            force, sweep = self._prepare(chunks)
+            force, sweep = self._prepare(theta, self._chunks(self._width))
             error = sum((self._error(rows, passes) for rows, passes in sweep), torch.zeros_like(self.share[0, 0]))
             return self._remember(theta, error, force)
         return self._latest[1]
@@ -103,7 +104,7 @@ class NetworkObjective:
     def gradient(self, theta: Tensor) -> tuple[float, Tensor]:
         """Return the objective and its gradient."""
         self.parameters.set(theta)
-        force, sweep = self._prepare(self._chunks(self._width))
+        force, sweep = self._prepare(theta, self._chunks(self._width))
         error, slope = torch.zeros_like(theta[0]), torch.zeros_like(theta)
         for rows, passes in sweep:
             error += self._error(rows, passes)
@@ -133,7 +134,7 @@ class NetworkObjective:
     def _quadratic(self, theta: Tensor, loss: Curved) -> Quadratic:
         self.parameters.set(theta)
         chunks = self._chunks(max(self._width, len(theta) * self.y.shape[1]))
-        force, sweep = self._prepare(chunks)
+        force, sweep = self._prepare(theta, chunks)
         if force is None and len(chunks) == 1 and shards.count() == 1 and isinstance(loss, SquaredError):
             return self._rows(theta, next(sweep)[1])
         error, slope = torch.zeros_like(theta[0]), torch.zeros_like(theta)
@@ -141,11 +142,12 @@ class NetworkObjective:
         covariances = Covariances()
         for rows, passes in sweep:
             outputs, jacobian = passes[-1].nodes, linearise(self.parameters, passes)
-            root = loss.root(outputs, jacobian, self.share[rows]).flatten(0, 1)
-            hessian.addmm_(root.T, root, alpha=2)
+            root = loss.root(outputs, jacobian, self.share[rows]).transpose(0, 1).flatten(0, 1)
+            hessian += 2 * gram(root)
             error += self._error(rows, passes)
             if force is None:
-                slope += loss.slopes(outputs, self.y[rows], self.share[rows]).flatten() @ jacobian.flatten(0, 1)
+                by_outputs = loss.slopes(outputs, self.y[rows], self.share[rows])
+                slope += by_outputs.T.flatten() @ jacobian.transpose(0, 1).flatten(0, 1)
             else:
                 slope += self._slope(rows, passes, force)
                 covariances.add(passes)
@@ -176,10 +178,8 @@ class NetworkObjective:
         if failed:
             return torch.full_like(self.y, math.inf)
         found = [self.y[:0]]
-        for rows, passes in self._sweep(self._chunks(max(self._width, len(theta) * self.y.shape[1]))):
-            jacobian = linearise(self.parameters, passes).mul_(
-                (2 * self.share[rows] / self.y.shape[1]).sqrt()[..., None]
-            )
+        for rows, passes in self._sweep(theta, self._chunks(max(self._width, len(theta) * self.y.shape[1]))):
+            jacobian = linearise(self.parameters, passes, (2 * self.share[rows] / self.y.shape[1]).sqrt())
             half = torch.linalg.solve_triangular(factor, (jacobian.flatten(0, 1) / lengths).T, upper=False)
             bound = half.square().sum(0).view_as(self.y[rows])
             found.append((passes[-1].nodes - self.y[rows]) / (1 - bound).clamp_min(DETERMINED))
@@ -215,22 +215,30 @@ class NetworkObjective:
         rows = len(self.x) if isinstance(self.loss, Custom) else max(1, self.chunk // width)
         return [slice(start, start + rows) for start in range(0, len(self.x), rows)]
 
-    def _sweep(self, chunks: Sequence[slice]) -> Iterator[tuple[slice, list[Pass]]]:
+    def _sweep(self, theta: Tensor, chunks: Sequence[slice]) -> Iterator[tuple[slice, list[Pass]]]:
+        """Give the forward pass of each chunk at a point that is set; one of all rows is kept for who asks again."""
+        if len(chunks) == 1 and self._kept is not None and torch.equal(self._kept[0], theta):
+            yield chunks[0], self._kept[1]
+            return
+        self._kept = None
         for rows in chunks:
-            yield rows, forward(self.model, self.x[rows], None if self.first is None else self.first[rows])
+            passes = forward(self.model, self.x[rows], None if self.first is None else self.first[rows])
+            if len(chunks) == 1:
+                self._kept = theta.clone(), passes  # solvers write into theirs
+            yield rows, passes
 
-    def _prepare(self, chunks: Sequence[slice]) -> tuple[Force | None, Iterator[tuple[slice, list[Pass]]]]:
+    def _prepare(
+        self, theta: Tensor, chunks: Sequence[slice]
+    ) -> tuple[Force | None, Iterator[tuple[slice, list[Pass]]]]:
         """Return the penalty's force, which needs moments of all rows first, and the forward passes to come."""
         if self.penalty is None:
-            return None, self._sweep(chunks)
+            return None, self._sweep(theta, chunks)
         spreads: list[Spread] = []
-        kept: list[tuple[slice, list[Pass]]] = []
-        for rows, passes in self._sweep(chunks):
+        for _, passes in self._sweep(theta, chunks):
             found = [Spread.of(step) for step in passes]
             spreads = [a + b for a, b in zip(spreads, found, strict=True)] if spreads else found
-            kept = [(rows, passes)]
         force = Force(self.penalty, self.model, [spread.gathered() for spread in spreads])
-        return force, iter(kept) if len(chunks) == 1 else self._sweep(chunks)
+        return force, self._sweep(theta, chunks)
 
     def _error(self, rows: slice, passes: Sequence[Pass]) -> Tensor:
         return self.loss.value(passes[-1].nodes, self.y[rows], self.share[rows])
@@ -241,8 +249,8 @@ class NetworkObjective:
 
     def _rows(self, theta: Tensor, passes: Sequence[Pass]) -> Rows:
         scale = (self.share / self.y.shape[1]).sqrt()
-        jacobian = linearise(self.parameters, passes).mul_(scale[..., None])
-        model = Rows(jacobian.flatten(0, 1), ((passes[-1].nodes - self.y) * scale).flatten())
+        jacobian = linearise(self.parameters, passes, scale).transpose(0, 1)  # (out, batch, parameters)
+        model = Rows(jacobian.flatten(0, 1), ((passes[-1].nodes - self.y) * scale).T.flatten())
         self._latest = theta, (model.value, 0.0)
         return model
 

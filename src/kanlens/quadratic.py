@@ -5,7 +5,7 @@ this plus :math:`\tfrac{\mu}{2} \sum_k D_k p_k^2`, where *D* is the diagonal of 
 parameter's units matter. Two classes hold such a model in two ways and offer the same names.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -14,6 +14,21 @@ from torch import Tensor
 
 PRECISE = 1e-10
 """Damping from which normal equations are precise: their error is about float64's over the damping."""
+
+
+def gram(rows: Tensor) -> Tensor:
+    """Return the products `(p, p)` of the columns of `rows (n, p)` with each other.
+
+    Only those on one side of the diagonal are computed, strip by strip, which takes 0.55 to 0.75 times as
+    long as a product of two matrices.
+    """
+    size = rows.shape[1]
+    strip = min(max(size // 4, 32), 128)
+    found = rows.new_zeros(size, size)
+    for start in range(0, size, strip):
+        part = slice(start, start + strip)
+        torch.mm(rows[:, part].T, rows[:, start:], out=found[part, start:])
+    return found.triu() + found.triu(1).T
 
 
 class Move(NamedTuple):
@@ -96,7 +111,7 @@ class NormalEquations:
         return NormalEquations(
             self.value + float(residual @ residual),
             self.gradient + 2 * (residual @ jacobian),
-            torch.addmm(self.hessian, jacobian.T, jacobian, alpha=2),
+            self.hessian + 2 * gram(jacobian),
         )
 
 
@@ -116,6 +131,8 @@ class Rows:
         *J* `(rows, p)`
     residual : Tensor
         *r* `(rows,)`
+    beside : Rows, optional
+        Further rows. They are few, and putting them below the others would copy all.
 
     Examples
     --------
@@ -130,21 +147,22 @@ class Rows:
 
     jacobian: Tensor
     residual: Tensor
+    beside: "Rows | None" = None
 
     @cached_property
     def value(self) -> float:
         """Return the sum of squares."""
-        return float(self.residual @ self.residual)
+        return float(self.residual @ self.residual) + (0 if self.beside is None else self.beside.value)
 
     @cached_property
     def gradient(self) -> Tensor:
         """Return the gradient `(p,)`."""
-        return 2 * (self.residual @ self.jacobian)
+        return 2 * (self.residual @ self.jacobian) + (0 if self.beside is None else self.beside.gradient)
 
     @cached_property
     def hessian(self) -> Tensor:
         """Return the Gauss-Newton Hessian `(p, p)`."""
-        return 2 * (self.jacobian.T @ self.jacobian)
+        return 2 * gram(self.jacobian) + (0 if self.beside is None else self.beside.hessian)
 
     def move(self, damping: float) -> Move | None:
         """Return the step of a damping, None where round-off leaves none."""
@@ -152,7 +170,14 @@ class Rows:
 
     def plus(self, jacobian: Tensor, residual: Tensor) -> "Rows":
         """Return the model with further squares `(rows,)` and their Jacobian `(rows, p)` added."""
-        return Rows(torch.cat([self.jacobian, jacobian]), torch.cat([self.residual, residual]))
+        return replace(self, beside=Rows(jacobian, residual, self.beside))
+
+    def stacked(self) -> tuple[Tensor, Tensor]:
+        """Return *J* and *r* with the rows beside them."""
+        if self.beside is None:
+            return self.jacobian, self.residual
+        jacobian, residual = self.beside.stacked()
+        return torch.cat([self.jacobian, jacobian]), torch.cat([self.residual, residual])
 
     @cached_property
     def _normal(self) -> NormalEquations:
@@ -161,9 +186,10 @@ class Rows:
     @cached_property
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return lengths of the columns, R of the columns of length one, and `Q^T r`."""
-        lengths = _kept(self.jacobian.square().sum(0)).sqrt()
-        q, r = torch.linalg.qr(self.jacobian / lengths)
-        return lengths, r, q.T @ self.residual
+        jacobian, residual = self.stacked()
+        lengths = _kept(jacobian.square().sum(0)).sqrt()
+        q, r = torch.linalg.qr(jacobian / lengths)
+        return lengths, r, q.T @ residual
 
     def _orthogonal(self, damping: float) -> Move | None:
         lengths, r, target = self._factors

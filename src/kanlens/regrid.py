@@ -132,6 +132,8 @@ def _move(layer: KANLayer, nodes: Tensor, ends: Tensor, uniformity: float, inter
     """Put a layer's grids over the data, uniform ones from end to end `(2, in)`, with the same curves."""
     basis = layer.basis if intervals is None else layer.basis.resized(intervals)
     grid = basis.grid(*ends) if uniformity == 1 else basis.adapted(torch.cat([nodes, ends]), uniformity)
+    if basis == layer.basis and torch.equal(grid, layer.grid):  # as that of the inputs, when the same rows come again
+        return
     inner = basis.inner(grid)
     steps = torch.linspace(0, 1, 4 * basis.size, dtype=grid.dtype, device=grid.device)[:, None]
     spread = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * steps

@@ -1,5 +1,6 @@
 """Let splines be smooth where the data do not say what they are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,13 +8,10 @@ from torch import Tensor
 
 from kanlens import shards
 from kanlens.bases import BSpline
-from kanlens.jacobian import Parameters, forward, linearise
+from kanlens.jacobian import Parameters, Pass, forward, sensitivities
 
 SAMPLE = 1000
 """Rows that are enough to tell how strongly the data hold an edge."""
-
-MEMORY = 2**22
-"""Numbers that their Jacobian may hold."""
 
 
 def jumps(grid: Tensor, degree: int) -> Tensor:
@@ -146,7 +144,13 @@ class Smoothing:
 
 
 @torch.no_grad()
-def smoothing(parameters: Parameters, x: Tensor, strength: Smoothness, firm: float = 0.0) -> Smoothing:
+def smoothing(
+    parameters: Parameters,
+    x: Tensor,
+    strength: Smoothness,
+    firm: float = 0.0,
+    passes: Sequence[Pass] | None = None,
+) -> Smoothing:
     r"""Return rows *S* `(rows, parameters)` whose squares :math:`|S\theta|^2` keep splines smooth.
 
     For each edge they are its :func:`jumps`, times `strength` and the root mean square by which
@@ -172,20 +176,21 @@ def smoothing(parameters: Parameters, x: Tensor, strength: Smoothness, firm: flo
         Inputs `(batch, in)`.
     strength : Smoothness
     firm : float
+    passes : sequence of Pass, optional
+        The forward pass of all of `x`, if it is known.
 
     Notes
     -----
     A plain ridge was rejected: it pulls what is undetermined to zero, which bends the curve. So was a
     higher strength everywhere: the bias would be that of fine grids, too.
     """
-    rows_asked = min(SAMPLE, max(MEMORY // max(parameters.size, 1), 16))
-    sample = shards.sample(x, rows_asked)
-    passes = forward(parameters.model, sample)
-    follow = linearise(parameters, passes).square().mean((0, 1))  # (parameters,)
+    sample = shards.sample(x, SAMPLE)
+    if passes is None or len(sample) < len(x):
+        passes = forward(parameters.model, sample)
     share = len(sample) / float(shards.total(torch.tensor(len(x))))
     found, places = [], []
-    for layer, live, block, step in zip(
-        parameters.model.layers, parameters.live, parameters.blocks(), passes, strict=True
+    for layer, live, block, step, follow in zip(
+        parameters.model.layers, parameters.live, parameters.blocks(), passes, _followed(passes), strict=True
     ):
         if not isinstance(layer.basis, BSpline):
             continue
@@ -195,9 +200,18 @@ def smoothing(parameters: Parameters, x: Tensor, strength: Smoothness, firm: flo
         hold = torch.where(sparse, max(strength.jumps, firm), strength.jumps)  # (in, intervals - 1)
         pulls = [weight * bends(layer.grid, degree, order) for order, weight in strength.orders]
         rows = torch.cat([jumps(layer.grid, degree) * hold[..., None] * bool(strength.jumps), *pulls], 1)[live[:, 1]]
-        found.append(rows * follow[coefs].mean(1).sqrt()[:, None, None])
+        found.append(rows * follow[live[:, 0], live[:, 1], None, None])
         places.append(coefs)
     return Smoothing(found, places, parameters.size)
+
+
+def _followed(passes: Sequence[Pass]) -> list[Tensor]:
+    """Return for each layer the root mean squares `(out, in)` by which the outputs follow the edges' coefficients."""
+    found: list[Tensor] = []
+    for number, delta in sensitivities(passes):
+        values = passes[number].values.square().mean(2)  # (batch, in)
+        found.insert(0, (delta.square().mean(0) @ values / len(values)).sqrt())
+    return found
 
 
 def _sparse(basis: BSpline, grid: Tensor, x: Tensor, share: float) -> Tensor:

@@ -283,6 +283,7 @@ class _Run:
     moving: bool = False
     untaught: bool = False
     memory: Memory = field(default_factory=dict)
+    judge: NetworkObjective | None = None
 
     def train(self, work: KAN, solver: Solver, regrid: bool) -> tuple[KAN, Stop]:
         """Spend the solver's steps in segments, between which the grids follow the data."""
@@ -423,5 +424,6 @@ class _Run:
         return work, None
 
     def _validate(self, theta: Tensor, held: Sample) -> float:
-        objective = held.objective(self.objective.model, loss=self.loss)
-        return objective.value(theta) * objective.unit
+        if self.judge is None or self.judge.model is not self.objective.model:
+            self.judge = held.objective(self.objective.model, loss=self.loss)
+        return self.judge.value(theta) * self.judge.unit
