@@ -21,7 +21,7 @@ FLOORS = (
     "smoothness sparsity refit",
     "objective surgery choice structure problems sparse outliers",
     "growth arrangement univariate presentation",
-    "training multivariate reductions",
+    "training multivariate reductions joins",
     "convergence pruning snapping compiler nodes tuning",
     "lettering portraits palettes recording selection",
     "layout mathml effects",

@@ -24,8 +24,14 @@ from kanlens.trees import (
 )
 from kanlens.trees import values as values_of
 
-STEPS = 30
+STEPS = 100
 """Levenberg-Marquardt steps that a formula gets; from a good start half a dozen do."""
+
+PAUSE = 10
+"""Steps in which the error has to fall by a hundredth, or they end."""
+
+TRACE = 1e-8
+"""Size of a term, as a share of the largest one beside it, up to which it is what a fit has left of nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,14 @@ def refit(tree: Tree, rows: Rows, steps: int = STEPS) -> tuple[Tree, float]:
     scale = float(rows.mean(rows.y**2)) or 1.0
     best, (value, jacobian) = tree, values_and_jacobian(tree, rows.x)
     error = _mean_square(value, rows)
-    damping, growth = 1e-3, 2.0
-    for _ in range(steps if len(free) else 0):
+    damping, growth, before = 1e-3, 2.0, float("inf")
+    for step in range(steps if len(free) else 0):
         if not error < float("inf") or error <= 1e-31 * scale or damping > 1e12:
             break
+        if step % PAUSE == 0:
+            if error > 0.99 * before:
+                break
+            before = error
         move, promised = _step(jacobian, rows.y - value, rows.weight, damping)
         trial = _with_free(best, free + move)
         value_there, jacobian_there = values_and_jacobian(trial, rows.x)
@@ -119,6 +129,16 @@ def _step(jacobian: Tensor, residual: Tensor, weight: Tensor | None, damping: fl
 def _with_free(tree: Tree, free: Tensor) -> Tree:
     queue = iter(free.tolist())
     return with_numbers(tree, [n if n.exact is not None else Number(next(queue)) for n in numbers(tree)])
+
+
+def without_traces(tree: Tree, x: Tensor) -> Tree:
+    """Return the formula without the terms that are nothing against those beside them, at points `(rows, in)`."""
+    below = [without_traces(child, x) for child in children(tree)]
+    tree = rebuild(tree, below) if below else tree
+    if not isinstance(tree, Sum):
+        return tree
+    sizes = [float(values_of(term, x).abs().amax()) for term in tree.terms]
+    return add(*(term for term, size in zip(tree.terms, sizes, strict=True) if size > TRACE * max(sizes)))
 
 
 def deviations(tree: Tree, rows: Rows, floor: float) -> Tensor:

@@ -26,12 +26,13 @@ from kanlens.dimensions import Dimensions
 from kanlens.errors import InputError
 from kanlens.front import Equation, Front
 from kanlens.functions import Function
+from kanlens.joins import folded, interior, joins, nodes
 from kanlens.multivariate import additive, few_terms, implicit, polynomials, power_products
 from kanlens.nodes import products, sums
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations, unscaled
-from kanlens.refit import Rows, free_constants, mean_square, merged, refit
+from kanlens.refit import Rows, free_constants, mean_square, merged, refit, without_traces
 from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
 from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, planted, symbolic
@@ -55,6 +56,9 @@ CURVE = 3e-4
 
 NOISY = 3e-4
 """Error of the best smooth stand-in, as a share of the target's deviation, from which the data may have noise."""
+
+KINKED = 1e-4
+"""Error of a smooth stand-in from which the law may have a kink where a feature passes zero."""
 
 SHORT = 24
 """Symbols up to which an exact formula is taken as it is."""
@@ -378,7 +382,7 @@ class _Hunt:
         if problem.size == 1:
             yield from self._try(univariate(problem, self.functions))
             return
-        yield from self._try(few_terms(problem))
+        self._push(problem.size - 1, self._try(few_terms(problem)))
         rough = error > 1e-3 * self.variance**0.5  # too rough for its derivatives to tell
         for number, smaller in enumerate(indices(problem) if rough else ()):
             self._push(1.5 + 0.1 * number, self._solve(smaller, error))
@@ -391,7 +395,25 @@ class _Hunt:
             self._push(smaller.size + late + 0.1 * number, self._solve(smaller, error))
         for number, (misfit, smaller) in enumerate(itertools.islice(pairs(problem, smooth), 4)):
             self._push(problem.size - 1.4 + 5 * misfit + 0.9 * number, self._solve(smaller, error))
+        z = problem.z[smooth.rows]
+        inside = interior(z)
+        together = nodes(z[inside], smooth.slopes[inside])
+        if together:
+            rank = problem.size - 1.3 + 5 * together[0].misfit
+            self._push(rank, self._join(joins(problem, smooth, together, self.functions), rank, error))
+        if error > KINKED * self.variance**0.5:
+            for number, smaller in enumerate(folded(problem, self.functions)):
+                self._push(problem.size - 0.9 + 0.1 * number, self._solve(smaller, error / 10))
         self._push(10 + problem.size, self._slow(problem, smooth, error))
+
+    def _join(self, found: Iterator[tuple[float, Problem]], rank: float, error: float) -> Iterator[None]:
+        """Reduce a problem by a node of curves, which are only as exact as they are read off; the next one waits."""
+        for misfit, smaller in itertools.islice(found, 1):
+            self._push(
+                smaller.size - 0.5 + 5 * misfit, self._solve(smaller, max(error, 10 * CURVE * self.variance**0.5))
+            )
+            self._push(rank + 0.3, self._join(found, rank + 0.3, error))
+            yield
 
     def _slow(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
         if problem.size > 2:
@@ -432,7 +454,10 @@ class _Hunt:
         fitted.sort(key=lambda pair: self._bits(pair[1], pair[0]))
         grown = False
         for _, tree in fitted[:FINALISTS]:
-            grown |= self._keep(*refit(tree, self.rows))
+            best, error = refit(tree, self.rows)
+            grown |= self._keep(best, error)
+            if error <= self.exact:
+                grown |= self._keep(*refit(without_traces(best, self.rows.x), self.rows))
         if grown and self.watch is not None:
             self.watch(self._front(False, ""))
         self._end_if_found()
@@ -454,16 +479,17 @@ class _Hunt:
             raise _FoundError
 
     def _keep(self, tree: Tree, error: float) -> bool:
-        size = complexity(tree)
+        size, floor = complexity(tree), self.exact  # below which errors do not differ
         if size > 1 and not self._allowed(tree):
             return False
-        if not error < min((b.error for c, b in self.best.items() if c <= size), default=math.inf):
+        shorter = (max(b.error, floor) for c, b in self.best.items() if c <= size)
+        if not max(error, floor) < min(shorter, default=math.inf):
             return False
         self.best[size] = _Best(tree, error)
         bits = self._bits(tree, error)
         if bits < self.shortest - 1:
             self.shortest, self.improved = bits, self.budget.spent
-        for longer in [c for c, b in self.best.items() if c > size and b.error >= error]:
+        for longer in [c for c, b in self.best.items() if c > size and max(b.error, floor) >= error]:
             del self.best[longer]
         return True
 

@@ -53,11 +53,12 @@ NATURAL = ("sin", "cos", "exp", "log")
 LISTED = 60
 """Fits of one kind that become formulas."""
 
-POLISHED = 40
-"""Targets that each function is polished for: those that it fits best from the grid of starts."""
+POLISHED = ((40, 3), (12, 9))
+"""Targets that each function is polished for, the best so far, and Gauss-Newton steps, in two rounds."""
 
-STEPS = 12
-"""Gauss-Newton steps of that."""
+
+PLAIN = 13
+"""Symbols up to which a formula that fits a curve as well as it is known ends the search for others."""
 
 
 class Guess(NamedTuple):
@@ -103,15 +104,15 @@ class Targets:
     weight: Tensor  # (forms, points)
 
     @classmethod
-    def of(cls, curve: Curve) -> "Targets":
-        """Return all forms in which the target is finite."""
+    def of(cls, curve: Curve, plain: bool = False) -> "Targets":
+        """Return all forms in which the target is finite, or the plain ones without outer function and power."""
         forms, tau, weight = [], [], []
-        for power in MULTIPLIERS:
+        for power in MULTIPLIERS[:1] if plain else MULTIPLIERS:
             if not curve.allows(power):
                 continue
             before = curve.raised(power)
             inner = curve.t / before
-            for outer in outers(inner):
+            for outer in [IDENTITY] if plain else outers(inner):
                 forms.append((power, outer))
                 tau.append(outer.forward(inner))
                 weight.append(curve.felt * outer.weight(inner) * before.abs())
@@ -122,11 +123,10 @@ class Targets:
 def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 5) -> Iterator[list[Guess]]:
     """Yield guesses for a problem of one feature, those of one kind together, each best first."""
     curve = Curve.of(problem)
-    targets = Targets.of(curve)
-    if not targets.forms:
-        return
-    yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
+    yield _best(_scaled(problem, Targets.of(curve, plain=True), curve.s, Variable(0), functions))
     yield _best(_sums(problem, curve, functions, most))
+    targets = Targets.of(curve)
+    yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
     inner: list[Guess] = []
     for function in (functions[name] for name in INNER if name in functions):
         argument = function.torch(curve.s)
@@ -201,12 +201,14 @@ def _fits(
     fy = (w * centred) @ f.mT
     gain = torch.where(ff > 1e-12 * (w @ f.square().mT), fy.square() / ff, 0.0)
     best, place = torch.nan_to_num(gain).max(1)
-    left = (w * centred.square()).sum(1) - best
-    forms = left.argsort()[:POLISHED]
-    a, b = grid[place[forms]].unbind(1)
-    a, b, c, d, error = _polish(function, a, b, u, targets.tau[forms], targets.weight[forms])
-    stacked = torch.stack([a, b, c, d, error], 1).tolist()
-    return [(form, *row) for form, row in zip(forms.tolist(), stacked, strict=True) if row[4] < float("inf")]
+    left, fitted = (w * centred.square()).sum(1) - best, grid[place]
+    for count, steps in POLISHED:
+        forms = left.argsort()[:count]
+        polished = _polish(function, *fitted[forms].T[:2], u, targets.tau[forms], targets.weight[forms], steps)
+        fitted = torch.full((len(left), 5), float("inf"), dtype=u.dtype)
+        fitted[forms] = torch.stack(polished, 1)
+        left = fitted[:, 4]
+    return [(form, *row) for form, row in enumerate(fitted.tolist()) if row[4] < float("inf")]
 
 
 def _solve(
@@ -224,7 +226,7 @@ def _solve(
 
 
 def _polish(
-    function: Function, a: Tensor, b: Tensor, u: Tensor, tau: Tensor, weight: Tensor
+    function: Function, a: Tensor, b: Tensor, u: Tensor, tau: Tensor, weight: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Improve `(a, b, c, d)` of many fits of one function at once by damped Gauss-Newton steps."""
     held = [k for k, letter in enumerate("ab") if letter in function.absorbed]
@@ -232,7 +234,7 @@ def _polish(
         held = [0, 1]
     c, d, error = _solve(function, a, b, u, tau, weight)
     damping = torch.full_like(a, 1e-3)
-    for _ in range(STEPS if len(held) < 2 else 0):
+    for _ in range(steps if len(held) < 2 else 0):
         argument = a[:, None] * u + b[:, None]
         f, steep = function.torch(argument), c[:, None] * function.slope(argument)
         columns = torch.stack([steep * u, steep, f, torch.ones_like(f)], 2) * weight[:, :, None]
@@ -304,12 +306,25 @@ def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doub
         return 10 * math.log2(error + floor) + 4 * complexity(tree)
 
     fitted: dict[Tree, float] = {}
-    for guesses in itertools.islice(univariate(Problem.of(rows), functions, most=2), 2):
-        for guess in sorted(guesses, key=lambda g: price(*g))[:10]:
-            tree, error = refit(guess.tree, rows.first(200), 8)
-            fitted[tree] = price(tree, error)
-    best = sorted(fitted, key=lambda tree: fitted[tree])[:4]
+    for guesses in itertools.islice(univariate(Problem.of(rows), functions, most=2), 3):
+        likeliest = sorted(guesses, key=lambda g: price(*g))[:10]
+        found = [refit(guess.tree, rows.first(200), 8) for guess in likeliest]
+        fitted |= {tree: price(tree, error) for tree, error in found}
+        if any(error <= 2 * floor and complexity(tree) <= PLAIN for tree, error in found):
+            break
+    best = _different(sorted(fitted, key=lambda tree: fitted[tree]), rows)[:4]
     return list(dict.fromkeys(named for tree in best for named in (_snapped(tree, rows, floor), tree)))
+
+
+def _different(trees: Sequence[Tree], rows: Rows) -> list[Tree]:
+    """Return the formulas that are not one before them in other words, as a sine is a cosine."""
+    kept: dict[Tree, Tensor] = {}
+    for tree in trees:
+        found = values(tree, rows.x)
+        near = 1e-9 * float(found.abs().amax())
+        if not any(float((found - other).abs().amax()) <= near for other in kept.values()):
+            kept[tree] = found
+    return list(kept)
 
 
 def _snapped(tree: Tree, rows: Rows, floor: float) -> Tree:
