@@ -11,8 +11,8 @@ SRC = Path(__file__).parents[1] / "src"
 FLOORS = (
     "errors shards version curvature views budget removal",
     "quadratic moments cardinal front",
-    "bases functions solvers data preparation tables surrogate constants simplify expressions languages container",
-    "native expansions trees",
+    "bases functions solvers data preparation tables constants simplify expressions languages container",
+    "native expansions trees surrogate",
     "operators dimensions",
     "combination checkpoints",
     "layer",

@@ -1,7 +1,7 @@
 r"""Join features that the law feels only together, whatever the functions of them: sums and products of curves.
 
-If :math:`t = h(F_1(z_1) + F_2(z_2), \ldots)`, then :math:`\partial_1 t\,F_2' = \partial_2 t\,F_1'` everywhere: linear in
-the two slopes, so that splines for them are the null vector of a matrix, with no start and no outer function to guess.
+If :math:`t = h(F_1(z_1) + F_2(z_2), \ldots)`, then :math:`\partial_1 t\,F_2' = \partial_2 t\,F_1'` everywhere: linear
+in the two slopes, so that splines for them are the null vector of a matrix, with no start and no outer function to guess.
 If :math:`t = h(f_1(z_1) f_2(z_2), \ldots)`, the same holds of :math:`P_k = f_k / f_k'` with
 :math:`\partial_1 t\,P_1 = \partial_2 t\,P_2`, also where a factor passes zero. It is the test for a node of a network:
 a sum or a product of edges.
@@ -225,11 +225,17 @@ def _null(
         row[a] = splines[i].rows * (weight * (s_j if crossed else s_i))[:, None]
         row[b] = -splines[j].rows * (weight * (s_i if crossed else s_j))[:, None]
         blocks.append(torch.cat(row, 1))
-    matrix, values = torch.cat(blocks), torch.block_diag(*(splines[k].rows for k in group))
+    matrix, values = torch.cat(blocks), _block_diagonal([splines[k].rows for k in group])
     solution, misfit, following = _smallest(matrix, values)
     if not (misfit < MISFIT and misfit < GAP * following):
         return None
-    return list(solution.split(sizes)), misfit
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return [solution[start:end] for start, end in itertools.pairwise(ends)], misfit
+
+
+def _block_diagonal(blocks: Sequence[Tensor]) -> Tensor:
+    whole: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
+    return whole
 
 
 def _smallest(matrix: Tensor, values: Tensor) -> tuple[Tensor, float, float]:

@@ -14,17 +14,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kanlens.bases import BSpline
+
 FEW = 256
 """Rows that the lengths are fitted on; the process itself takes up to four times as many."""
 
-FEWER = 96
-"""Rows on which the logarithms of features and target are compared with these themselves."""
+CURVES = (4, 8, 16, 32, 64)
+"""Intervals of splines that a function of one feature is tried with."""
+
+SMOOTH = 1e-3
+"""Their error, as a share of the target's deviation, up to which no process is asked."""
 
 NEARLY = 2.0
 """Error on those, as a multiple of the smallest, up to which a choice is tried on all rows."""
 
-STEPS = 40
-"""Quasi-Newton steps of that."""
+FEWER = 96
+"""Rows on which the logarithms of features and target are compared with these themselves."""
+
+ROUNDS = ((FEWER, 40), (FEW, 15))
+"""Rows and quasi-Newton steps of that: from a good start, a few steps on all of them are enough."""
 
 PRIOR = 0.01
 """Weight of the squares of all logarithms of lengths, amplitude and noise."""
@@ -57,6 +65,10 @@ def surrogate(z: Tensor, t: Tensor, seed: int = 0) -> Surrogate:
     """
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(t), generator=generator)[: 4 * FEW]
+    if z.shape[1] == 1:
+        curve = _curve(z, t, rows)
+        if curve is not None and curve.error < SMOOTH * float(t.std()):
+            return curve
     logs = [False, True] if (z > 0).all() and (z.amax(0) > 1.5 * z.amin(0)).any() else [False]
     choices = list(itertools.product(logs, (False, True)))
     if len(rows) > 2 * FEWER:
@@ -76,6 +88,25 @@ def _fitted(z: Tensor, t: Tensor, rows: Tensor, log_z: bool, squeezed: bool) -> 
     if log_z:
         slopes = slopes / z
     return Surrogate(rows, values, slopes, left_out)
+
+
+def _curve(z: Tensor, t: Tensor, rows: Tensor) -> Surrogate | None:
+    """Return the best of least-squares splines of one feature, a hundred times as fast as a process."""
+    z, t = z[rows], t[rows]
+    found = []
+    for intervals in CURVES:
+        basis = BSpline(degree=5, intervals=intervals)
+        if 4 * basis.size > len(t):
+            break
+        columns, steep = basis.values_and_slopes(z, basis.grid(z.amin(0), z.amax(0)))
+        orthogonal, upper = torch.linalg.qr(columns[:, 0])
+        if float(upper.diagonal().abs().amin()) < 1e-10 * float(upper.diagonal().abs().amax()):
+            break  # an interval without rows
+        values = orthogonal @ (orthogonal.mT @ t)
+        coef = torch.linalg.solve_triangular(upper, (orthogonal.mT @ t)[:, None], upper=True)
+        left_out = (t - values) / (1 - orthogonal.square().sum(1)).clamp_min(1e-12)
+        found.append(Surrogate(rows, values, steep[:, 0] @ coef, left_out))
+    return min(found, key=lambda s: s.error, default=None)
 
 
 class _Squeeze(NamedTuple):
@@ -118,7 +149,7 @@ def _process(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         slopes = (line[1:] / width * scale).expand(len(t), size)
         return t - left * scale, slopes, left * scale
     y = left / spread
-    logs = _lengths(u[:FEW], y[:FEW])
+    logs = _lengths(u, y)
     kernel = _kernel(u, logs)
     precise = torch.linalg.cholesky(kernel + _nugget(logs) * torch.eye(len(y), dtype=y.dtype))
     inverse = torch.cholesky_inverse(precise)
@@ -150,12 +181,12 @@ def _lengths(u: Tensor, y: Tensor) -> Tensor:
     from scipy.optimize import minimize
 
     size = u.shape[1]
-    start = np.array([0.7] * size + [0.5, math.log(1e-4)])
+    point = np.array([0.7] * size + [0.5, math.log(1e-4)])
     bounds = [(-4.0, 6.0)] * size + [(-5.0, 15.0), (math.log(1e-12), 3.0)]
-    found = minimize(
-        _negative_likelihood, start, (u, y), "L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": STEPS}
-    )
-    return torch.from_numpy(found.x)
+    for rows, steps in ROUNDS:
+        data, options = (u[:rows], y[:rows]), {"maxiter": steps}
+        point = minimize(_negative_likelihood, point, data, "L-BFGS-B", jac=True, bounds=bounds, options=options).x
+    return torch.from_numpy(point)
 
 
 def _negative_likelihood(point: np.ndarray, u: Tensor, y: Tensor) -> tuple[float, np.ndarray]:

@@ -204,7 +204,8 @@ def _fits(
     left, fitted = (w * centred.square()).sum(1) - best, grid[place]
     for count, steps in POLISHED:
         forms = left.argsort()[:count]
-        polished = _polish(function, *fitted[forms].T[:2], u, targets.tau[forms], targets.weight[forms], steps)
+        a, b = fitted[forms, 0], fitted[forms, 1]
+        polished = _polish(function, a, b, u, targets.tau[forms], targets.weight[forms], steps)
         fitted = torch.full((len(left), 5), float("inf"), dtype=u.dtype)
         fitted[forms] = torch.stack(polished, 1)
         left = fitted[:, 4]
