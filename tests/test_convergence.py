@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from kanlens import KAN, BSpline, InputError, converge, training
-from kanlens.convergence import Limit
+from kanlens.convergence import Limit, Verdict
+from kanlens.objective import NetworkObjective
 from kanlens.solvers import Stop
 
 
@@ -82,3 +83,26 @@ def test_a_constant_target_is_reached_at_once() -> None:
     x, y = sample(100)
     found = converge(KAN([2, 1, 1]), x, torch.full_like(y, 3.0))
     assert error(found.model.double(), x, torch.full_like(y, 3.0)) < 1e-5
+
+
+def test_a_gain_at_every_row_is_no_chance() -> None:
+    errors = torch.rand(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64).pow(20)
+    verdict = Verdict(errors[:10], errors[10:])
+    assert Verdict(errors[:10] / 2, errors[10:] / 2).better(verdict)
+    assert not verdict.better(Verdict(errors[:10] / 2, errors[10:] / 2))
+
+
+def test_a_gain_at_the_worst_row_alone_is() -> None:
+    before, after = torch.ones(100, dtype=torch.float64), torch.full((100,), 1.1, dtype=torch.float64)
+    before[0], after[0] = 30.0, 1.0
+    assert after.mean() < 0.9 * before.mean()
+    assert not Verdict(after[:50], after[50:]).better(Verdict(before[:50], before[50:]))
+
+
+def test_a_row_that_alone_holds_a_parameter_tells_of_other_extremes() -> None:
+    x, y = sample(400)
+    model = KAN([2, 5, 1], basis=BSpline(3, 20), dtype=torch.float64)
+    training.fit(model, x, y)
+    objective = NetworkObjective(model, x, y, smoothness=1e-6)
+    left_out = objective.left_out(objective.parameters.get())
+    assert error(model, x, y) < error(model, *sample(2000, seed=1)) / 3 < float(left_out.square().mean().sqrt())

@@ -18,7 +18,7 @@ FLOORS = (
     "layer",
     "network convolution",
     "specs pieces jacobian scores regrid candidates losses starting",
-    "smoothness sparsity refit",
+    "smoothness sparsity refit grading",
     "objective surgery choice structure problems sparse outliers",
     "growth arrangement univariate presentation",
     "training multivariate reductions joins",

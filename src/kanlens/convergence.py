@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from kanlens.data import Array, pair, split_inside
 from kanlens.errors import InputError
+from kanlens.grading import densities
 from kanlens.jacobian import Parameters
 from kanlens.network import KAN
 from kanlens.objective import NetworkObjective
@@ -125,7 +126,8 @@ def converge(
         while limit is None:
             started = time.perf_counter()
             intervals = model.spec.basis.intervals * 2 ** len(rounds)
-            work = regrid(best, inputs, intervals=intervals)
+            density = densities(best, inputs) if rounds else None
+            work = regrid(best, inputs, intervals=intervals, density=density)
             count = len(Parameters(work).get())
             if rounds and count > largest:
                 limit = Limit.PARAMETERS

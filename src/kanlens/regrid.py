@@ -1,6 +1,7 @@
 """Move the grids of a network to where its data are."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -18,7 +19,13 @@ REACH = 0.1
 
 @torch.no_grad()
 def regrid(
-    model: KAN, x: Tensor, *, uniformity: float = 1.0, intervals: int | None = None, margin: float = MARGIN
+    model: KAN,
+    x: Tensor,
+    *,
+    uniformity: float = 1.0,
+    intervals: int | None = None,
+    margin: float = MARGIN,
+    density: Sequence[Tensor] | None = None,
 ) -> KAN:
     """Return a copy whose grids span the data's range at every layer, with the same curves.
 
@@ -40,6 +47,9 @@ def regrid(
         Share of the data's range by which grids reach beyond it at least. A hidden node
         takes its largest value where all its edges do, and few data come near: unless `margin` is
         0, its grid reaches for that value too, by at most a tenth of the range.
+    density : sequence of tensors, optional
+        How dense the new knots are on each interval of the old grids, `(in, intervals)` for each layer; see
+        :func:`kanlens.grading.densities`. It takes the place of `uniformity`.
 
     Examples
     --------
@@ -51,12 +61,13 @@ def regrid(
     """
     result = copy.deepcopy(model)
     nodes, beyond = x, 0 * _ends(x)
-    for layer, symbols, width in result.parts():
+    for number, (layer, symbols, width) in enumerate(result.parts()):
         ends = _ends(nodes)
         extent = ends[1] - ends[0]
         beyond = torch.maximum(margin * extent, torch.minimum(beyond, REACH * extent))
         wide = torch.stack([ends[0] - beyond[0], ends[1] + beyond[1]])
-        _move(layer, nodes, wide, uniformity, intervals)
+        grid = _placed(layer, nodes, wide, uniformity, intervals, None if density is None else density[number])
+        _move(layer, nodes, grid, intervals)
         nodes = multiply(layer(nodes) + symbols(nodes), width)
         beyond = _beyond(layer, symbols, width, ends, nodes) if margin else 0 * _ends(nodes)
     if intervals is not None:
@@ -128,10 +139,40 @@ def _beyond(layer: KANLayer, symbols: SymbolicEdges, width: Width, ends: Tensor,
     return (torch.stack([nodes.amin(0) - reached[0], reached[1] - nodes.amax(0)])).clamp_min(0)
 
 
-def _move(layer: KANLayer, nodes: Tensor, ends: Tensor, uniformity: float, intervals: int | None) -> None:
-    """Put a layer's grids over the data, uniform ones from end to end `(2, in)`, with the same curves."""
+def _placed(
+    layer: KANLayer, nodes: Tensor, ends: Tensor, uniformity: float, intervals: int | None, density: Tensor | None
+) -> Tensor:
+    """Return a layer's new grids over the data, from end to end `(2, in)`."""
     basis = layer.basis if intervals is None else layer.basis.resized(intervals)
-    grid = basis.grid(*ends) if uniformity == 1 else basis.adapted(torch.cat([nodes, ends]), uniformity)
+    if density is not None:
+        count = basis.intervals * (FINE // basis.intervals + 1) + 1  # so that knots are among the points
+        return basis.adapted(_graded(layer.basis.inner(layer.grid), density, ends, count), NEARLY_NONE)
+    return basis.grid(*ends) if uniformity == 1 else basis.adapted(torch.cat([nodes, ends]), uniformity)
+
+
+FINE = 1000
+"""Points that stand for a density, at least."""
+
+NEARLY_NONE = 1e-9
+"""Share of even spacing in knots that a density says."""
+
+
+def _graded(inner: Tensor, density: Tensor, ends: Tensor, count: int) -> Tensor:
+    """Return points `(count, in)` from end to end that lie as a density `(in, intervals)` between knots says."""
+    steps = torch.linspace(0, 1, count, dtype=ends.dtype, device=ends.device)
+    even = (ends[0] + (ends[1] - ends[0]) * steps[:, None]).T.contiguous()  # (in, points)
+    place = torch.searchsorted(inner[:, 1:-1].contiguous(), (even[:, 1:] + even[:, :-1]) / 2)
+    grown = torch.nn.functional.pad(density.gather(1, place).cumsum(1), (1, 0))
+    wanted = (grown[:, -1:] * steps).contiguous()
+    cell = torch.searchsorted(grown, wanted, right=True).clamp(1, count - 1)
+    below, above = grown.gather(1, cell - 1), grown.gather(1, cell)
+    share = ((wanted - below) / (above - below)).clamp(0, 1)
+    return torch.lerp(even.gather(1, cell - 1), even.gather(1, cell), share).T
+
+
+def _move(layer: KANLayer, nodes: Tensor, grid: Tensor, intervals: int | None) -> None:
+    """Put a layer on new grids, with the same curves."""
+    basis = layer.basis if intervals is None else layer.basis.resized(intervals)
     if basis == layer.basis and torch.equal(grid, layer.grid):  # as that of the inputs, when the same rows come again
         return
     inner = basis.inner(grid)
