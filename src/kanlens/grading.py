@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kanlens import shards
 from kanlens.bases import BSpline
-from kanlens.jacobian import forward
+from kanlens.jacobian import forward, sensitivities
 from kanlens.network import KAN
 
 SAMPLE = 1000
@@ -44,15 +44,10 @@ def densities(model: KAN, x: Tensor) -> list[Tensor]:
     chapter XII.
     """
     passes = forward(model, shards.sample(x, SAMPLE))
-    outputs = passes[-1].nodes.shape[1]
-    delta = torch.eye(outputs, dtype=x.dtype, device=x.device).expand(len(passes[0].x), outputs, outputs)
     found: list[Tensor] = []
-    for step in reversed(passes):
-        delta = step.through_products(delta)
-        follow = delta.square().mean((0, 1)).sqrt()  # (out,)
-        layer = step.layer
+    for number, delta in sensitivities(passes):
+        layer, follow = passes[number].layer, delta.square().mean((0, 2)).sqrt()  # (out,)
         found.insert(0, _density(layer.basis, layer.grid, layer.coef * layer.mask[..., None] * follow[:, None, None]))
-        delta = delta @ step.slopes()
     return found
 
 
