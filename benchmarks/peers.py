@@ -1,4 +1,4 @@
-"""The same tables for kanlens and for other searches: every fourth equation, the same rows, seconds and judge.
+"""The same tables for kanlens and for other searches: every fifth equation, the same rows, seconds and judge.
 
 `python -m benchmarks peers` makes an environment with the peers on first use and takes two hours. Each search has a
 process and a thread of its own. Of a peer's front any formula may be the right one; of kanlens only the one that it
@@ -34,7 +34,7 @@ BUILT = ["rils-rols==1.6.7"]
 TOOLS = ["pybind11", "setuptools", "wheel", "numpy"]
 
 SECONDS = 20.0
-EVERY = 4
+EVERY = 5
 LAST = 150.0
 """Seconds after which a process is stopped: pykan has no limit of its own."""
 

@@ -5,12 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import kanlens
-from kanlens import KAN
-from kanlens.cli import HELD_FROM, main, run
-from kanlens.symbolic import task_for
+from kanlens.cli import main, run
 
 PLANETS = Path(__file__).parents[1] / "examples" / "planets.csv"
 
@@ -135,15 +132,17 @@ def test_a_small_table_is_said_to_be_unchecked(tmp_path: Path, capsys: pytest.Ca
     assert run(["fit", written(tmp_path, "\n".join(["x,y", *rows])), "--target", "y", "--functions", "x"]) == 0
     out, err = capsys.readouterr()
     assert "none is held out" in err
-    assert "on the rows that it was fitted to" in out
+    assert "on rows left out one by one" in out
     assert "held out" not in out
 
 
-@pytest.mark.parametrize("rows", [HELD_FROM - 1, HELD_FROM])
-def test_the_search_holds_rows_out_from_where_the_command_says(rows: int) -> None:
-    x = torch.linspace(0, 1, rows, dtype=torch.float64)[:, None]
-    task = task_for(KAN([1, 1]), x, x, ["x"])
-    assert (len(task.x) < rows) == (rows >= HELD_FROM)
+def test_a_table_without_a_law_is_said_to_have_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{k},{(k * 7919) % 101}" for k in range(1, 60)]
+    path = written(tmp_path, "\n".join(["x,y", *rows]))
+    assert run(["fit", path, "--target", "y", "--functions", "x", "--seconds", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "No exact law was found: the formula preferred leaves" in out
+    assert "exact to round-off" not in out
 
 
 def test_the_version_and_the_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor
 from kanlens import Front, InputError, SearchSettings, search
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
-from kanlens.refit import Rows
+from kanlens.refit import Rows, left_out, mean_square, refit
 from kanlens.surrogate import surrogate
+from kanlens.trees import Number, Variable, add, multiply, raise_to
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -218,3 +219,24 @@ def test_a_pair_becomes_one_feature() -> None:
     assert smaller.size == 2
     difference = (problem.z[:, 0] - problem.z[:, 1]).abs()
     assert smaller.z[:, 0].abs() == pytest.approx(difference)
+
+
+def test_a_pole_beside_a_row_does_not_win() -> None:
+    x = points(20, 1).sort(0).values
+    y = x[:, 0] + 0.01 * torch.randn(20, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    bend = multiply(Number(1e-4), raise_to(add(Variable(0), Number(-float(x[9]) - 1e-3)), -1))
+    rows = Rows(x, y)
+    (line, _), (pole, there) = refit(Variable(0), rows), refit(add(multiply(Number(1.0), Variable(0)), bend), rows)
+    assert there < left_out(line, rows) < left_out(pole, rows)
+
+
+def test_errors_left_out_are_those_of_refits() -> None:
+    x = points(12, 1)
+    y = torch.exp(x[:, 0]) + points(12, 1, -0.1, 0.1, seed=1)[:, 0]
+    rows, line = Rows(x, y), add(multiply(Number(1.0), Variable(0)), Number(1.0))
+    errors = []
+    for k in range(12):
+        others = torch.arange(12) != k
+        tree, _ = refit(line, Rows(x[others], y[others]))
+        errors.append(float(mean_square(tree, Rows(x[~others], y[~others]))))
+    assert left_out(refit(line, rows)[0], rows) == pytest.approx(sum(errors) / 12, rel=1e-9)

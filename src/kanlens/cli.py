@@ -16,6 +16,7 @@ from kanlens.console import say, tell
 from kanlens.errors import InputError, KanlensError
 from kanlens.front import Front
 from kanlens.network import KAN
+from kanlens.outliers import Loss, counted
 from kanlens.persistence import save
 from kanlens.search import HELD_FROM, SearchSettings, search
 from kanlens.tables import Table, read_table, symbol_name
@@ -54,6 +55,7 @@ def fit(
     seed: int = 0,
     seconds: float = 60.0,
     complexity: int = 80,
+    loss: Loss = "squared",
 ) -> None:
     """Find a formula for one column of a table by the others.
 
@@ -78,6 +80,9 @@ def fit(
         Time limit; the best formula so far is taken.
     complexity
         The most symbols of a formula.
+    loss
+        How errors count: squared, relative (as shares of the target), or robust (rows that disagree with the others
+        do not count).
     """
     table = read_table(file, leave_out=_listed(drop))
     names, x, y = table.split(target)
@@ -87,7 +92,8 @@ def fit(
     *symbols, result = _symbols((*names, target))
     library = None if functions is None else _listed(functions)
     settings = SearchSettings(functions=library, complexity=complexity, seconds=seconds, seed=seed)
-    front = search(x, y, names=symbols, settings=settings)
+    weight = counted(loss, x, y[:, 0], seed=seed)
+    front = search(x, y, names=symbols, weight=weight, settings=settings)
     say(_report(result, symbols, front, len(x)))
     if out is not None:
         model = compile_formula(front.choose().expression, symbols, dtype=torch.float64)
@@ -134,12 +140,14 @@ def _report(target: str, symbols: Sequence[str], front: Front, rows: int) -> str
     found = front.choose()
     used = _used(symbols, found.expression)
     unused = [symbol for symbol in symbols if symbol not in used]
-    where = "rows held out" if rows >= HELD_FROM else "the rows that it was fitted to"
+    where = "rows held out" if rows >= HELD_FROM else "rows left out one by one"
     exact = ", exact to round-off" if front.exact else ""
     lines = [
         f"{target} = {_rounded(found.expression)}",
         f"error: {found.rmse:.3g} (root mean square on {where}), R2 = {found.r2:.10g}{exact}",
     ]
+    if not front.exact:
+        lines.append(front.verdict)
     return "\n".join([*lines, *([f"not needed: {', '.join(unused)}"] if unused else [])])
 
 

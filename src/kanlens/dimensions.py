@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -131,7 +132,7 @@ def _rank(table: Tensor) -> int:
 def _exponents(unit: Any) -> Mapping[str, Fraction]:
     """Return the exponents of a unit's base dimensions."""
     try:
-        import pint
+        pint: Any = import_module("pint")
     except ImportError as error:
         raise MissingPackageError("expected pint, got nothing. Run: pip install 'kanlens[units]'.") from error
     text = str(unit).strip()

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from kanlens.errors import InputError
 from kanlens.front import Equation, Front, Rule
 from kanlens.functions import Function
 from kanlens.network import KAN
-from kanlens.outliers import is_far, trusted
+from kanlens.outliers import Loss, counted, is_far
 from kanlens.search import INTERRUPTED, SearchSettings, search
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     selection : {"best", "accurate", "simple"}
         Which formula predicts: the one with the shortest description of the data (constants, symbols and what it
         leaves unexplained), the most accurate one, or the simplest that is nearly as accurate.
-    loss : {"squared", "robust"}
-        Whether all rows count, or outliers are put aside before the search: rows that disagree with a smooth function
-        through the others.
+    loss : {"squared", "relative", "robust"}
+        Whether errors count as they are, or as shares of the target (as where instruments are exact to so many per
+        cent), or outliers are put aside before the search: rows that disagree with a smooth function through others.
     constants : mapping, optional
         Names and values of constants to recognise besides fractions of 1, pi, e and roots, such as `{"g": 9.80665}`;
         they stand in formulas by name.
@@ -98,7 +98,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         time_limit: float | None = 60.0,
         max_steps: int | None = None,
         selection: Rule = "best",
-        loss: Literal["squared", "robust"] = "squared",
+        loss: Loss = "squared",
         constants: Mapping[str, float] | None = None,
         units: Mapping[str, Any] | Sequence[Any] | None = None,
         target_unit: Any = "1",
@@ -173,14 +173,10 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return Dimensions.of(self.units, self.target_unit, self.pure_constants)
 
     def _counted(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, seed: int) -> np.ndarray | None:
-        """Return the weights, those of outliers zero if the loss is robust."""
-        if self.loss == "squared":
-            return weight
-        if self.loss != "robust":
-            raise InputError(f"expected the loss 'squared' or 'robust', got {self.loss!r}.")
-        kept = trusted(torch.tensor(X), torch.tensor(y), seed).numpy().astype(np.float64)
-        counted: np.ndarray = kept if weight is None else kept * weight
-        return counted
+        """Return the weights of the rows, as the loss has them."""
+        own = None if weight is None else torch.tensor(weight)
+        found = counted(self.loss, torch.tensor(X), torch.tensor(y), own, seed)
+        return None if found is None else found.numpy()
 
     def _far(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         errors = evaluate(self._numeric(), self._names(), X) - y

@@ -72,6 +72,22 @@ class Front(Viewable):
         seconds = max(front.seconds for front in fronts)
         return cls.of(equations, exact=winner.exact, stop=winner.stop, seconds=seconds)
 
+    @property
+    def verdict(self) -> str:
+        """Return a sentence that says whether there is a law, and what the formulas leave open.
+
+        Examples
+        --------
+        >>> import sympy
+        >>> Front((Equation(sympy.Symbol("x"), 1, 0.5, 0.75, 90.0),)).verdict
+        'No exact law was found: the formula preferred leaves 25 % of the variance.'
+        """
+        if self.exact:
+            return "An exact law: what it leaves is round-off."
+        left, least = (max(100 * (1 - e.r2), 0.0) for e in (self.choose("best"), self.choose("accurate")))
+        more = f", the most accurate one {least:.2g} %" if least < 0.99 * left else ""
+        return f"No exact law was found: the formula preferred leaves {left:.2g} % of the variance{more}."
+
     def __len__(self) -> int:
         return len(self.equations)
 

@@ -1,8 +1,11 @@
-"""Find rows that disagree with their neighbours, so that a law is sought in the others."""
+"""How much rows count: all alike, by their target's size, or not at all if they disagree with their neighbours."""
+
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from kanlens.errors import InputError
 from kanlens.surrogate import FEW, surrogate
 
 ROWS = 5000
@@ -19,6 +22,34 @@ MOST = 0.4
 
 ROUNDS = 6
 """Times that a stand-in is fitted to the rows that are left."""
+
+
+Loss = Literal["squared", "relative", "robust"]
+"""Errors count by their squares, by those of their shares of the target, or only in rows that agree with others."""
+
+
+def counted(loss: Loss, x: Tensor, y: Tensor, weight: Tensor | None = None, seed: int = 0) -> Tensor | None:
+    """Return the weights `(rows,)` that a loss gives to rows, None if all count alike.
+
+    Raises
+    ------
+    InputError
+        If there is no such loss, or it is relative and a target is zero.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[1.0], [2.0]])
+    >>> counted("relative", x, torch.tensor([1.0, 2.0]))
+    tensor([1.0000, 0.2500])
+    """
+    if loss not in get_args(Loss):
+        raise InputError(f"expected the loss 'squared', 'relative' or 'robust', got {loss!r}.")
+    if loss == "squared":
+        return weight
+    if loss == "relative" and not (y != 0).all():
+        raise InputError("expected targets other than 0 for a relative loss, got 0. Use 'squared', or drop the rows.")
+    own = (y / y.abs().amin()) ** -2 if loss == "relative" else trusted(x, y, seed).to(y.dtype)
+    return own if weight is None else own * weight
 
 
 def trusted(x: Tensor, y: Tensor, seed: int = 0) -> Tensor:

@@ -8,7 +8,20 @@ import numpy as np
 
 from kanlens.constants import Named
 from kanlens.refit import Rows, free_constants, mean_square, merged, name_constants, refit
-from kanlens.trees import Number, Power, Product, Sum, Tree, children, complexity, multiply, raise_to, rebuild, symbolic
+from kanlens.trees import (
+    Number,
+    Power,
+    Product,
+    Sum,
+    Tree,
+    children,
+    complexity,
+    multiply,
+    raise_to,
+    rebuild,
+    symbolic,
+    whole,
+)
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -86,8 +99,8 @@ def _divided(term: Tree, scale: float) -> Tree:
     factors = term.factors if isinstance(term, Product) else (term,)
     value = math.prod(f.value for f in factors if isinstance(f, Number) and f.exact is None) / scale
     rest = [f for f in factors if not (isinstance(f, Number) and f.exact is None)]
-    unit = abs(value - 1) < 1e-12
-    return multiply(*rest) if unit and rest else multiply(Number(1.0 if unit else value), *rest)
+    unit = abs(abs(value) - 1) < 1e-12  # what was taken out makes up for it
+    return multiply(whole(round(value)) if unit else Number(value), *rest)
 
 
 def expression(tree: Tree, names: Sequence[str], rows: Rows, constants: Mapping[str, float] | None = None) -> "Expr":
