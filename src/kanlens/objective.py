@@ -160,8 +160,9 @@ class NetworkObjective:
     def left_out(self, theta: Tensor) -> Tensor:
         r"""Return the errors `(rows, out)` at each row of a network fitted to all the others, nearly.
 
-        At a minimum they are :math:`r / (1 - h)`, where *h* is the diagonal of
-        :math:`J (J^T J + S^T S)^{-1} J^T`. A row that alone determines some parameter has *h* near 1: the network
+        They are :math:`r / (1 - h)`, where *h* is the diagonal of :math:`J (J^T J + S^T S)^{-1} J^T` and *r* what is
+        left after a last step without damping: short of the minimum, a row with *h* near 1 has an error of its own
+        that would be blown up. A row that alone determines some parameter has *h* near 1: the network
         meets it whatever it is, and a small error there says nothing. Such rows are those with
         the extreme values of hidden nodes, and *h* tells what other extremes would meet.
 
@@ -170,19 +171,23 @@ class NetworkObjective:
         D. Allen, *Relationship between Variable Selection and Data Augmentation* (1974); R. Cook and S. Weisberg,
         *Residuals and Influence in Regression* (1982), section 2.2, for what is not linear.
         """
-        hessian = self.quadratic(theta).hessian
+        model = self.quadratic(theta)
+        hessian = model.hessian
         lengths = hessian.diagonal().clamp_min(torch.finfo(theta.dtype).tiny).sqrt()
         scaled = hessian / lengths / lengths[:, None]
         scaled.diagonal().add_(DETERMINED)
         factor, failed = torch.linalg.cholesky_ex(scaled)
         if failed:
             return torch.full_like(self.y, math.inf)
+        step = -torch.cholesky_solve((model.gradient / lengths)[:, None], factor)[:, 0] / lengths
         found = [self.y[:0]]
         for rows, passes in self._sweep(theta, self._chunks(max(self._width, len(theta) * self.y.shape[1]))):
-            jacobian = linearise(self.parameters, passes, (2 * self.share[rows] / self.y.shape[1]).sqrt())
+            scale = (2 * self.share[rows] / self.y.shape[1]).sqrt()
+            jacobian = linearise(self.parameters, passes, scale)
             half = torch.linalg.solve_triangular(factor, (jacobian.flatten(0, 1) / lengths).T, upper=False)
             bound = half.square().sum(0).view_as(self.y[rows])
-            found.append((passes[-1].nodes - self.y[rows]) / (1 - bound).clamp_min(DETERMINED))
+            left = passes[-1].nodes - self.y[rows] + jacobian @ step / scale
+            found.append(left / (1 - bound).clamp_min(DETERMINED))
         return torch.cat(found)
 
     def batches(self, size: int, generator: torch.Generator) -> "Iterator[NetworkObjective]":
