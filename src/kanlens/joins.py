@@ -1,7 +1,7 @@
 r"""Join features that the law feels only together, whatever the functions of them: sums and products of curves.
 
 If :math:`t = h(F_1(z_1) + F_2(z_2), \ldots)`, then :math:`\partial_1 t\,F_2' = \partial_2 t\,F_1'` everywhere: linear
-in the two slopes, so that splines for them are the null vector of a matrix, with no start and no outer function to guess.
+in the two slopes, so that splines for them are the null vector of a matrix, without start or outer function to guess.
 If :math:`t = h(f_1(z_1) f_2(z_2), \ldots)`, the same holds of :math:`P_k = f_k / f_k'` with
 :math:`\partial_1 t\,P_1 = \partial_2 t\,P_2`, also where a factor passes zero. It is the test for a node of a network:
 a sum or a product of edges.
