@@ -405,6 +405,7 @@ class _Hunt:
         if error > KINKED * self.variance**0.5:
             for number, smaller in enumerate(folded(problem, self.functions)):
                 self._push(problem.size - 0.9 + 0.1 * number, self._solve(smaller, error / 10))
+        self._push(problem.size + 0.5, self._try(implicit(problem)))
         self._push(10 + problem.size, self._slow(problem, smooth, error))
 
     def _join(self, found: Iterator[tuple[float, Problem]], rank: float, error: float) -> Iterator[None]:
@@ -428,7 +429,6 @@ class _Hunt:
             self._push(1, self._solve(smaller, max(error, 10 * CURVE * self.variance**0.5)))
             yield
         yield from self._try(additive(problem, self.functions, self.noise))
-        yield from self._try(implicit(problem))
 
     def _try(self, kinds: Iterator[list[Guess]]) -> Iterator[None]:
         for guesses in kinds:
