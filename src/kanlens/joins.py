@@ -44,9 +44,6 @@ RIM = 0.04
 ROWS = 30
 """Rows that each feature takes: a curve has thirteen coefficients."""
 
-SWEEPS = 4
-"""Times that each factor of a product is found anew from the others."""
-
 WEAK = 0.03
 """Share of the largest slope from which on rows count alike: a small slope is known no better than a large one."""
 
@@ -126,7 +123,6 @@ class _Spline(NamedTuple):
     """Hold a basis at a feature's rows `(rows, size)`, its derivative there, and both on a fine grid."""
 
     rows: Tensor
-    rows_steep: Tensor
     s: Tensor
     fine: Tensor
     at_fine: Tensor
@@ -137,8 +133,7 @@ class _Spline(NamedTuple):
         grid = BASIS.grid(s.amin()[None], s.amax()[None])
         fine = torch.linspace(float(s.amin()), float(s.amax()), FINE, dtype=s.dtype)
         at_fine, steep = BASIS.values_and_slopes(fine[:, None], grid)
-        rows, rows_steep = BASIS.values_and_slopes(s[:, None], grid)
-        return cls(rows[:, 0], rows_steep[:, 0], s, fine, at_fine[:, 0], steep[:, 0])
+        return cls(BASIS.values(s[:, None], grid)[:, 0], s, fine, at_fine[:, 0], steep[:, 0])
 
     def at_rows(self, curve: Tensor) -> Tensor:
         """Return a curve on the fine grid at the rows."""
@@ -183,26 +178,8 @@ def _product(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -
         spline = splines[k]
         matrix = (spline.at_fine @ c / scale)[:, None] * spline.steep - spline.at_fine
         factors.append(_smallest(matrix, spline.at_fine)[0])
-    for _ in range(SWEEPS):
-        factors = [_factor(n, group, factors, splines, slopes) for n in range(len(group))]
     curves = [splines[k].rows @ factor for k, factor in zip(group, factors, strict=True)]
     return Node(tuple(group), tuple(curve / curve.std() for curve in curves), misfit, True)
-
-
-def _factor(
-    n: int, group: Sequence[int], factors: Sequence[Tensor], splines: Sequence[_Spline], slopes: Tensor
-) -> Tensor:
-    """Return a factor `f` anew from the others: `s_k f_k g' = s_j g f_k'`, linear in each of the two."""
-    mine, s_k = splines[group[n]], slopes[:, group[n]]
-    blocks = []
-    for j, factor in zip(group, factors, strict=True):
-        if j != group[n]:
-            g, steep, s_j = splines[j].rows @ factor, splines[j].rows_steep @ factor, slopes[:, j]
-            left, right = s_k * steep, s_j * g
-            length = (left.square() + right.square()).sqrt()
-            weight = 1 / length.clamp_min(WEAK * length.quantile(0.95))
-            blocks.append((weight * left)[:, None] * mine.rows - (weight * right)[:, None] * mine.rows_steep)
-    return _smallest(torch.cat(blocks), mine.rows)[0]
 
 
 def _slope_at_zero(curve: Tensor, steep: Tensor) -> float:
