@@ -73,3 +73,14 @@ def test_errors_of_rows_left_out_are_those_of_fits_without_them() -> None:
         others = torch.arange(len(x)) != row
         coef = torch.linalg.lstsq(features[others], y[others]).solution
         assert found[row].item() == pytest.approx((features[row] @ coef - y[row]).item(), rel=1e-4, abs=1e-9)
+
+
+def test_rows_left_out_are_no_worse_short_of_the_minimum() -> None:
+    x, new = sample(400), torch.rand(2000, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    model = KAN([2, 3, 3, 1], basis=BSpline(5, 6), dtype=torch.float64)
+    fit(model, x, torch.exp(x[:, :1] * x[:, 1:]), solver=LevenbergMarquardt(steps=4))
+    objective = NetworkObjective(model, x, torch.exp(x[:, :1] * x[:, 1:]), smoothness=1e-6)
+    left_out = objective.left_out(objective.parameters.get()).square().mean().sqrt()
+    with torch.no_grad():
+        error = (model(new) - torch.exp(new[:, :1] * new[:, 1:])).square().mean().sqrt()
+    assert float(left_out) < 10 * float(error)

