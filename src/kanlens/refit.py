@@ -132,8 +132,11 @@ def _with_free(tree: Tree, free: Tensor) -> Tree:
 
 
 def without_traces(tree: Tree, x: Tensor) -> Tree:
-    """Return the formula without the terms that are nothing against those beside them, at points `(rows, in)`."""
+    """Return the formula without terms that are nothing against those beside them at points, and without factors 1."""
     below = [without_traces(child, x) for child in children(tree)]
+    if isinstance(tree, Product):
+        below = [f for f in below if not (isinstance(f, Number) and f.exact is None and abs(f.value - 1) < TRACE)]
+        return multiply(*below)
     tree = rebuild(tree, below) if below else tree
     if not isinstance(tree, Sum):
         return tree

@@ -13,7 +13,7 @@ from torch import Tensor
 from kanlens.candidates import absorb, starts
 from kanlens.constants import nearby
 from kanlens.functions import Function
-from kanlens.problems import IDENTITY, Outer, Problem, outers
+from kanlens.problems import EXPONENTIAL, IDENTITY, Outer, Problem, outers
 from kanlens.refit import Rows, refit
 from kanlens.sparse import best_subsets, coefficients
 from kanlens.trees import (
@@ -43,6 +43,12 @@ MULTIPLIERS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 
 INNER = ("x^2", "1/x", "sqrt", "1/x^2", "exp", "log", "sin", "cos", "tanh")
 """Functions of the variable that may stand inside the function."""
+
+WITHIN = ("sin", "cos", "exp", "tanh")
+"""Functions that stand inside another one at any scale of the variable."""
+
+AROUND = ("sin", "exp", "log", "tanh", "sqrt", "x^2", "1/x", "arctan")
+"""Functions that stand around those."""
 
 UNDONE = {"inverse arcsin": ("sin", "cos"), "inverse arccos": ("sin", "cos"), "inverse arctan": ("tan",)}
 """Functions that an outer one undoes: a long way to write a straight line."""
@@ -127,12 +133,39 @@ def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 
     yield _best(_sums(problem, curve, functions, most))
     targets = Targets.of(curve)
     yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
+    yield _best(_nested(problem, curve, functions))
     inner: list[Guess] = []
     for function in (functions[name] for name in INNER if name in functions):
         argument = function.torch(curve.s)
         if torch.isfinite(argument).all() and float(argument.std()) > 0:
             inner += _scaled(problem, targets, argument, apply(function, Variable(0)), functions)
     yield _best(inner)
+
+
+def _nested(problem: Problem, curve: Curve, functions: Mapping[str, Function]) -> list[Guess]:
+    """Return `t = c f(a g(s v) + b) + d` for common functions g at several scales, best of a grid each."""
+    targets = Targets.of(curve, plain=True)
+    size = float(curve.s.abs().amax()) or 1.0
+    found: dict[tuple[str, str], Guess] = {}  # one scale for each pair of functions: the fit corrects it
+    for name, scale in itertools.product(WITHIN, torch.logspace(-0.5, 1.0, 14) / size):
+        if name not in functions:
+            continue
+        v = functions[name].torch(float(scale) * curve.s)
+        centre, half = float(v.amin() + v.amax()) / 2, float(v.amax() - v.amin()) / 2
+        if not (math.isfinite(half) and half > 0):
+            continue
+        u = (v - centre) / half
+        inside = apply(functions[name], multiply(Number(float(scale)), Variable(0)))
+        for function in (functions[f] for f in AROUND if f in functions):
+            _, start = _scan(function, u, targets, centre / half)
+            a, b = start.T
+            c, d, error = (float(row) for row in _solve(function, a, b, u, targets.tau, targets.weight))
+            argument = add(multiply(Number(float(a) / half), inside), Number(float(b) - float(a) * centre / half))
+            body = add(multiply(Number(c), apply(function, argument)), Number(d))
+            pair = (name, function.name)
+            if pair not in found or error < found[pair].error:
+                found[pair] = Guess(problem.formula(body), error)
+    return list(found.values())
 
 
 def _best(guesses: list[Guess]) -> list[Guess]:
@@ -187,6 +220,19 @@ def _fits(
     function: Function, u: Tensor, targets: Targets, shift: float
 ) -> list[tuple[int, float, float, float, float, float]]:
     """Return `(form, a, b, c, d, error)` of a function on [-1, 1] for the forms that it fits best."""
+    left, fitted = _scan(function, u, targets, shift)
+    for count, steps in POLISHED:
+        forms = left.argsort()[:count]
+        a, b = fitted[forms, 0], fitted[forms, 1]
+        polished = _polish(function, a, b, u, targets.tau[forms], targets.weight[forms], steps)
+        fitted = torch.full((len(left), 5), float("inf"), dtype=u.dtype)
+        fitted[forms] = torch.stack(polished, 1)
+        left = fitted[:, 4]
+    return [(form, *row) for form, row in enumerate(fitted.tolist()) if row[4] < float("inf")]
+
+
+def _scan(function: Function, u: Tensor, targets: Targets, shift: float) -> tuple[Tensor, Tensor]:
+    """Return what a function on [-1, 1] leaves of each form, and the best `(a, b)` of a grid for it."""
     grid = starts(function, u)
     if function.absorbed:
         # what a function absorbs, it absorbs on any scale but not the variable's own shift
@@ -201,15 +247,7 @@ def _fits(
     fy = (w * centred) @ f.mT
     gain = torch.where(ff > 1e-12 * (w @ f.square().mT), fy.square() / ff, 0.0)
     best, place = torch.nan_to_num(gain).max(1)
-    left, fitted = (w * centred.square()).sum(1) - best, grid[place]
-    for count, steps in POLISHED:
-        forms = left.argsort()[:count]
-        a, b = fitted[forms, 0], fitted[forms, 1]
-        polished = _polish(function, a, b, u, targets.tau[forms], targets.weight[forms], steps)
-        fitted = torch.full((len(left), 5), float("inf"), dtype=u.dtype)
-        fitted[forms] = torch.stack(polished, 1)
-        left = fitted[:, 4]
-    return [(form, *row) for form, row in enumerate(fitted.tolist()) if row[4] < float("inf")]
+    return (w * centred.square()).sum(1) - best, grid[place]
 
 
 def _solve(
@@ -263,7 +301,7 @@ def _sums(problem: Problem, curve: Curve, functions: Mapping[str, Function], mos
     found = []
     for outer in outers(curve.t):
         tau, weight = outer.forward(curve.t), curve.felt * outer.weight(curve.t)
-        some = columns if outer is IDENTITY else columns[:, :powers]
+        some = columns if outer.name in (IDENTITY.name, EXPONENTIAL) else columns[:, :powers]
         for features, error in best_subsets(some, tau, weight, most):
             if len(features) > 1:
                 *c, d = coefficients(columns[:, list(features)], tau, weight)
