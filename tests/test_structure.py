@@ -107,6 +107,15 @@ def test_gradients_align_with_the_right_scalar_only() -> None:
     assert float(alignment(f, lambda x: x[:, 0] * x[:, 1], x, [0, 1]).abs().median()) < 0.9
 
 
+def test_a_sine_of_a_product_is_no_product_though_it_is_nearly_one_where_it_is_small() -> None:
+    x = torch.rand(300, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2 - 1
+    pairs = [[0, 1], [2, 3], [4, 5]]
+    inner = lambda x: (x[:, 0] + x[:, 1]) * (x[:, 2] + x[:, 3]) * (x[:, 4] + x[:, 5])  # noqa: E731
+    assert is_separable(inner, x, pairs, "product")
+    assert not is_separable(lambda x: inner(x).sin(), x, pairs, "product")
+    assert is_separable(lambda x: inner(x).sin(), x, pairs, "function of a sum")
+
+
 TREES: list[tuple[Callable[[Tensor], Tensor], int, object]] = [
     (
         lambda x: ((x[:, 0] ** 2 + x[:, 1] ** 2) ** 2 + (x[:, 2] ** 2 + x[:, 3] ** 2) ** 2) ** 2,

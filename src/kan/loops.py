@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ADAM_RATE = 1e-2
 """Rate for Adam in place of pykan's default of 1.0, which is meant for L-BFGS."""
 
+IDLE = 10
+"""Steps of L-BFGS, of 20 iterations each, that show whether it still gets anywhere."""
+
 Rows = tuple[Tensor, Tensor]
 
 
@@ -30,7 +33,8 @@ def minimise(
 ) -> Iterator[int]:
     """Lower a loss of row numbers step by step, yielding after each; the best parameters are kept.
 
-    A step of L-BFGS has up to 20 iterations, as in pykan. A step to a NaN ends it.
+    A step of L-BFGS has up to 20 iterations, as in pykan. A step to a NaN ends it, and so do :data:`IDLE` steps
+    of L-BFGS that together lower the loss by less than a thousandth.
     """
     optimizer: torch.optim.Optimizer
     if opt == "LBFGS":
@@ -42,6 +46,7 @@ def minimise(
     generator = torch.Generator().manual_seed(0)
     every = torch.arange(rows)
     lowest, best = math.inf, copy.deepcopy(module.state_dict())
+    recent: list[float] = []
     for step in range(steps):
         chosen = every if batch < 0 else torch.randint(rows, (min(batch, rows),), generator=generator)
 
@@ -57,7 +62,10 @@ def minimise(
             break
         if value < lowest:
             lowest, best = value, copy.deepcopy(module.state_dict())
+        recent = [*recent[-IDLE:], lowest]
         yield step
+        if opt == "LBFGS" and len(recent) > IDLE and recent[0] - lowest <= 1e-3 * abs(recent[0]):
+            break
     module.load_state_dict(best)
 
 

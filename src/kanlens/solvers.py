@@ -302,10 +302,11 @@ def _follow(
 
     def closure() -> float:
         nonlocal best, lowest
-        value, gradient = objective.gradient(point.detach())
+        here = point.detach().clone()
+        value, gradient = objective.gradient(here)
         point.grad = torch.nan_to_num(gradient)
-        if value < lowest:
-            best, lowest = point.detach().clone(), value
+        if value < lowest:  # the very tensor, for which an objective may know more
+            best, lowest = here, value
         if math.isfinite(value):
             return value
         # a line search interpolates, which it can with a high wall but not with an infinity

@@ -73,7 +73,8 @@ def mixed(f: Map, x: Tensor, kind: Literal["sum", "product"] = "sum") -> Tensor:
     r"""Return how strongly each pair of inputs acts together, `(in, in)`.
 
     The entries are medians over the rows of :math:`|\partial_i \partial_j g|\, \sigma_i \sigma_j / \sigma(g)`,
-    where *g* is the function for sums and its logarithm for products.
+    where *g* is the function for sums and its logarithm for products. Of a logarithm no deviation above 1 counts:
+    it has no units, and deviates by more only where the function is close to 0.
 
     Parameters
     ----------
@@ -95,6 +96,8 @@ def mixed(f: Map, x: Tensor, kind: Literal["sum", "product"] = "sum") -> Tensor:
     spread = x.std(0, correction=0)
     with torch.no_grad():
         whole = _deviation(_column(g(x), len(x)))
+        if kind == "product":
+            whole = whole.clamp(max=1)
     return _median(hessians(g, x).abs()) * spread[:, None] * spread / whole
 
 
