@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -492,6 +493,26 @@ def test_a_loop_with_its_own_optimizer_follows_moving_grids() -> None:
         loss = optimizer.step(closure)
     assert float(loss.detach()) < 1e-5
     assert model.act_fun[0].grid[0].amax() > 3
+
+
+def test_curvature_of_other_parameters_is_forgotten() -> None:
+    def loss_of(parameter: torch.nn.Parameter, optimizer: LBFGS) -> Callable[[], torch.Tensor]:
+        def closure() -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = (parameter.square() * torch.tensor([1.0, 10.0])).sum().cosh()
+            loss.backward()
+            return loss
+
+        return closure
+
+    moved, fresh = (torch.nn.Parameter(torch.tensor([1.0, 1.0])) for _ in range(2))
+    optimizers = [LBFGS([parameter], max_iter=4, line_search_fn="strong_wolfe") for parameter in (moved, fresh)]
+    optimizers[0].step(loss_of(moved, optimizers[0]))
+    for parameter, optimizer in zip((moved, fresh), optimizers, strict=True):
+        with torch.no_grad():
+            parameter.copy_(torch.tensor([-0.5, 0.7]))
+        optimizer.step(loss_of(parameter, optimizer))
+    assert torch.equal(moved, fresh)
 
 
 def test_a_prediction_may_be_a_derivative() -> None:

@@ -10,8 +10,12 @@ class LBFGS(torch.optim.LBFGS):
     """Take pykan's arguments.
 
     `tolerance_ys` has no effect: torch skips an update whose curvature is below 1e-10, which is what
-    keeps the method from dividing by round-off. Nothing is seeded.
+    keeps the method from dividing by round-off. Nothing is seeded. If parameters were written to between
+    two steps, as moving grids do, what was learnt of their curvature is forgotten.
     """
+
+    _left: list[int] | None = None
+    """How often each parameter had been written to when the last step ended."""
 
     def __init__(
         self,
@@ -41,4 +45,11 @@ class LBFGS(torch.optim.LBFGS):
                         parameter.grad = parameter.grad.contiguous()
             return value
 
-        return super().step(flat)  # type: ignore[no-untyped-call]
+        if self._left not in (None, self._written()):
+            self.state.clear()
+        loss = super().step(flat)  # type: ignore[no-untyped-call]
+        self._left = self._written()
+        return loss
+
+    def _written(self) -> list[int]:
+        return [parameter._version for group in self.param_groups for parameter in group["params"]]
