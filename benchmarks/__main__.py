@@ -10,6 +10,7 @@ from benchmarks.accuracy import second_order
 from benchmarks.against_pykan import against_pykan
 from benchmarks.equations import equations, equations_noise
 from benchmarks.formulas import functions, grids, noise, notebook
+from benchmarks.no_law import no_law
 from benchmarks.peers import peers
 from benchmarks.scale import scale
 from benchmarks.splines import feynman_splines, known, special
@@ -28,6 +29,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "feynman_splines": feynman_splines,
     "equations": equations,
     "equations_noise": equations_noise,
+    "no_law": no_law,
     "peers": peers,
     "classics": suites.classics,
     "strogatz": suites.strogatz,

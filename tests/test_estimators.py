@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sympy
 import torch
+from benchmarks.no_law import TABLES, run
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -222,17 +223,17 @@ print(law.equations_.stop, len(law.equations_), law.predict(np.ones((1, 4))).sha
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_the_front_is_shown_and_ctrl_c_keeps_the_best_so_far(jobs: int) -> None:
-    run = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(jobs=jobs)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert run.stdout is not None
-    assert run.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     shown = ""
     while "on the front, R2" not in shown:
-        shown += run.stderr.read(1)
-    run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=120)
-    assert run.returncode == 0, err
+        shown += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
     assert out.startswith("It was interrupted.")
 
 
@@ -252,6 +253,14 @@ def test_searches_spread_over_a_dask_cluster() -> None:
 
 
 # --- tables that are hard to take --------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLES)
+def test_without_a_law_the_front_is_honest(name: str) -> None:
+    row = run(TABLES[name], seed=11)
+    assert row["accurate"] > row["boosting"] - 0.05
+    assert not row["called exact"]
 
 
 def test_one_row_and_gaps_are_refused() -> None:

@@ -10,12 +10,13 @@ import sympy
 import torch
 from torch import Tensor
 
-from kanlens import Front, InputError, SearchSettings, search
+from kanlens import LIBRARY, Front, InputError, SearchSettings, search
+from kanlens.hinges import hinges
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
 from kanlens.surrogate import surrogate
-from kanlens.trees import Number, Variable, add, multiply, raise_to
+from kanlens.trees import Number, Variable, add, calls, multiply, raise_to
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -240,3 +241,22 @@ def test_errors_left_out_are_those_of_refits() -> None:
         tree, _ = refit(line, Rows(x[others], y[others]))
         errors.append(float(mean_square(tree, Rows(x[~others], y[~others]))))
     assert left_out(refit(line, rows)[0], rows) == pytest.approx(sum(errors) / 12, rel=1e-9)
+
+
+def test_a_step_and_a_bend_are_found_where_they_are() -> None:
+    x = points(400, 3, -1, 1)
+    y = torch.where(x[:, 1] > 0.23, 2.0, -1.0) + torch.relu(x[:, 2] + 0.4)
+    noise = torch.randn(400, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    rows = Rows(x, y + 0.3 * noise)
+    _, two, *_ = hinges(Problem.of(rows), LIBRARY)
+    tree, left = refit(min(two, key=lambda guess: guess.error).tree, rows)
+    assert calls(tree) == {"sgn", "relu"}
+    assert left < 0.15  # the noise has 0.09, and a step is known to a hundredth of the rows
+
+
+@pytest.mark.parametrize("columns", [1, 40])
+def test_terms_without_a_law_take_any_number_of_columns(columns: int) -> None:
+    x = points(60, columns).round()  # few different values leave few places for a step
+    found = list(hinges(Problem.of(Rows(x, x[:, 0])), {"sin": LIBRARY["sin"]}))
+    assert found
+    assert not any(calls(guess.tree) for guesses in found for guess in guesses)

@@ -26,6 +26,7 @@ from kanlens.dimensions import Dimensions
 from kanlens.errors import InputError
 from kanlens.front import Equation, Front
 from kanlens.functions import Function
+from kanlens.hinges import hinges
 from kanlens.joins import folded, interior, joins, nodes
 from kanlens.multivariate import additive, few_terms, implicit, polynomials, power_products
 from kanlens.nodes import products, sums
@@ -59,6 +60,9 @@ NOISY = 3e-4
 
 KINKED = 1e-4
 """Error of a smooth stand-in from which the law may have a kink where a feature passes zero."""
+
+OPEN = 0.05
+"""Error of the first stand-in, as a share of the target's deviation, from which there may be no law but for terms."""
 
 SHORT = 24
 """Symbols up to which an exact formula is taken as it is."""
@@ -380,6 +384,8 @@ class _Hunt:
         yield
         if error > max(1.15 * above, min(10 * above, 1e-3 * self.variance**0.5)):
             return  # the reduction was not one
+        if above == math.inf and error > OPEN * self.variance**0.5:
+            self._push(5, self._try(hinges(problem, self.functions)))
         if problem.size == 1:
             yield from self._try(univariate(problem, self.functions))
             return
