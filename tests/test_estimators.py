@@ -268,3 +268,41 @@ def test_one_row_and_gaps_are_refused() -> None:
         SymbolicRegressor().fit([[1.0]], [1.0])
     with pytest.raises(ValueError, match="NaN"):
         SymbolicRegressor().fit([[1.0], [np.nan]], [1.0, 2.0])
+
+
+def test_text_and_infinities_are_refused() -> None:
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        SymbolicRegressor().fit(pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}), [1.0, 2.0])
+    with pytest.raises(ValueError, match="infinity"):
+        SymbolicRegressor().fit([[1.0], [np.inf]], [1.0, 2.0])
+    with pytest.raises(ValueError, match="NaN"):
+        SymbolicRegressor().fit([[1.0], [2.0]], [1.0, np.nan])
+
+
+@pytest.mark.parametrize(("size", "target"), [(1e-30, 1e-40), (1e20, 1e60)])
+def test_units_of_any_size_do_no_harm(size: float, target: float) -> None:
+    X = table(120, 2)
+    y = X[:, 0] * X[:, 1] ** 2 * target
+    law = SymbolicRegressor(random_state=0).fit(size * X, y)
+    assert law.equations_.exact
+    assert law.predict(size * X) == pytest.approx(y, rel=1e-10)
+
+
+def test_a_hundred_thousand_rows_are_no_burden() -> None:
+    X = table(100_000, 3)
+    law = SymbolicRegressor(random_state=0).fit(X, X[:, 0] * X[:, 1] ** 2 / np.sqrt(X[:, 2]))
+    assert str(law.sympy()) == "x_1*x_2**2/sqrt(x_3)"
+
+
+def test_copies_of_a_column_and_constant_columns_are_left_out() -> None:
+    X = table(150, 2)
+    wide = np.column_stack([X, X[:, 0], X[:, 0], np.ones(150)])
+    law = SymbolicRegressor(random_state=0).fit(wide, X[:, 0] * np.exp(-X[:, 1]))
+    assert str(law.sympy()) == "x_1*exp(-x_2)"
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5])
+def test_very_few_rows_give_a_formula(rows: int) -> None:
+    X = table(rows, 2)
+    law = SymbolicRegressor(random_state=0, time_limit=None, max_steps=3).fit(X, X[:, 0])
+    assert np.isfinite(law.predict(X)).all()

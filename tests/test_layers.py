@@ -21,7 +21,7 @@ FLOORS = (
     "smoothness sparsity refit grading",
     "objective surgery choice structure problems sparse outliers",
     "growth arrangement univariate presentation",
-    "training multivariate reductions hinges joins",
+    "training multivariate reductions hinges screening joins",
     "convergence pruning snapping compiler nodes tuning",
     "lettering portraits palettes recording selection",
     "layout mathml effects",

@@ -15,6 +15,7 @@ from kanlens.hinges import hinges
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
+from kanlens.screening import screened
 from kanlens.surrogate import surrogate
 from kanlens.trees import Number, Variable, add, calls, multiply, raise_to
 
@@ -172,6 +173,7 @@ def test_duplicated_and_constant_columns_do_no_harm() -> None:
     x = points(200, 2)
     wide = torch.cat([x, x[:, :1], torch.ones(200, 1, dtype=torch.float64)], 1)
     front = found(wide, x[:, 0] * x[:, 1] + 1)
+    assert str(front.choose().expression) == "a*b + 1"
     assert front.exact
 
 
@@ -260,3 +262,11 @@ def test_terms_without_a_law_take_any_number_of_columns(columns: int) -> None:
     found = list(hinges(Problem.of(Rows(x, x[:, 0])), {"sin": LIBRARY["sin"]}))
     assert found
     assert not any(calls(guess.tree) for guesses in found for guess in guesses)
+
+
+def test_the_columns_that_matter_are_seen_in_a_wide_table() -> None:
+    x = points(400, 50)
+    narrow = screened(Problem.of(Rows(x, x[:, 3] * torch.exp(-x[:, 7]) / x[:, 20])), seed=0)
+    assert narrow is not None
+    assert narrow.columns == (Variable(3), Variable(7), Variable(20))
+    assert screened(narrow, seed=0) is None

@@ -66,10 +66,10 @@ def _terms(z: Tensor, functions: Mapping[str, Function]) -> list[Tree]:
 
 def _places(column: Tensor, count: int) -> list[float]:
     """Return places between the values of a column, as many rows on each side as there are places."""
-    distinct = column.unique()
+    distinct = torch.unique(column)
     between = (distinct[1:] + distinct[:-1]) / 2
     if len(between) <= count:
         return [float(place) for place in between]
     shares = torch.linspace(0, 1, count + 2, dtype=column.dtype)[1:-1]
     near = torch.searchsorted(between, column.quantile(shares)).clamp_max(len(between) - 1)
-    return [float(place) for place in between[near.unique()]]
+    return [float(place) for place in between[torch.unique(near)]]

@@ -34,6 +34,7 @@ from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations, unscaled
 from kanlens.refit import Rows, free_constants, left_out, mean_square, merged, refit, without_traces
+from kanlens.screening import distinct, screened
 from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
 from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, planted, symbolic
@@ -287,7 +288,9 @@ class _Hunt:
         try:
             self._begin_with(self.settings.start)
             self._begin_with_units()
-            self._push(0, self._solve(Problem.of(self.rows), math.inf))
+            whole = Problem.of(self.rows).reduced([Variable(k) for k in distinct(self.rows.x)])
+            if whole is not None:
+                self._push(0, self._solve(whole, math.inf))
             self._drain()
         except _FoundError:
             stop = "A formula leaves no more than round-off."
@@ -374,6 +377,15 @@ class _Hunt:
         for guesses in power_products(problem):
             self._consider(guesses)
             yield
+        if above == math.inf and (narrow := screened(problem, self.settings.seed)) is not None:
+            self._push(0, self._study(narrow, math.inf))
+            self._push(5, self._try(hinges(problem, self.functions)))
+            self._push(problem.size, self._study(problem, math.inf))
+        else:
+            yield from self._study(problem, above)
+
+    def _study(self, problem: Problem, above: float) -> Iterator[None]:
+        """Try what a smooth stand-in suggests."""
         if problem.size <= 2:  # of more variables, one that joins some of them first has a shorter form
             yield from self._try(polynomials(problem))
         smooth = surrogate(problem.z, problem.t, self.settings.seed)
