@@ -14,6 +14,7 @@ from benchmarks.no_law import no_law
 from benchmarks.peers import peers
 from benchmarks.scale import scale
 from benchmarks.splines import feynman_splines, known, special
+from benchmarks.tables import tables
 from benchmarks.workflows import workflows
 
 TABLES: dict[str, Callable[[], Table]] = {
@@ -35,6 +36,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "strogatz": suites.strogatz,
     "compositions": suites.compositions,
     "dummies": suites.dummies,
+    "tables": tables,
     "scale": scale,
     "layer": layer.layers,
     "memory": layer.memory,

@@ -1,6 +1,8 @@
 """Configuration of the documentation, for Sphinx."""
 
 import inspect
+import os
+import sys
 from importlib.metadata import version as installed
 from typing import Any
 
@@ -27,11 +29,16 @@ napoleon_custom_sections = ["Shapes"]
 napoleon_use_ivar = True
 
 myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
 nb_execution_raise_on_error = True
+nb_execution_in_temp = True  # notebooks write files
+nb_execution_timeout = 300
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # they call `kanlens`
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # on matrices of this size threads mostly wait for each other
 
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
-html_sidebars = {"benchmarks": []}  # no pages below it, and its tables want the width
+html_sidebars = {"benchmarks": [], "how-it-works": []}  # no pages below them, and tables want the width
 html_show_sourcelink = False
 
 

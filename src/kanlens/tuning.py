@@ -39,6 +39,9 @@ STARTS = 2
 HOPELESS = 1.05
 """Error on the first fold, as a multiple of the best plan's there, from which the other folds are not tried."""
 
+GAIN = 0.998
+"""Share of the held-out error that another smoothness or grid has to fall below: less is chance, and costs trials."""
+
 WORTH = 0.995
 """Share of the held-out error that a richer network has to fall below to be preferred."""
 
@@ -115,25 +118,24 @@ class Tuning:
 
     def best(self, start: Plan, axes: dict[str, Sequence[object]]) -> Trial:
         """Return the best plan on a walk along the axes, from poor to rich, that goes on while it pays."""
-        best = self.trial(start)
-        best = self._walk(best, "bends", axes)
+        best = self._settled(self.trial(start), axes)
         for hidden in axes["hidden"]:
             if hidden == best.plan.hidden:
                 continue
-            richer = self.trial(replace(best.plan, hidden=hidden), best)  # type: ignore[arg-type]
-            if richer.error > HOPELESS * best.error:
-                break
-            richer = self._walk(richer, "bends", axes)
+            # judged after its own smoothness is found: a rich network at a poor one's says little
+            richer = self._settled(self.trial(replace(best.plan, hidden=hidden), best), axes)  # type: ignore[arg-type]
             if richer.error > WORTH * best.error:
                 break
             best = richer
-        best = self._walk(best, "slopes", axes)
-        if best.plan.bends <= FREE:
-            best = self._walk(best, "intervals", axes)
-        return best
+        return self._walk(best, "slopes", axes)
+
+    def _settled(self, trial: Trial, axes: dict[str, Sequence[object]]) -> Trial:
+        """Return the best plan of a trial's width: its bends, and finer grids where curves may bend freely."""
+        best = self._walk(trial, "bends", axes)
+        return self._walk(best, "intervals", axes) if best.plan.bends <= FREE else best
 
     def _walk(self, best: Trial, axis: str, axes: dict[str, Sequence[object]]) -> Trial:
-        """Step up or down an axis from a plan as long as the error falls."""
+        """Step up or down an axis from a plan as long as it pays."""
         values = list(axes[axis])
         here = getattr(best.plan, axis)
         if here not in values:
@@ -142,7 +144,7 @@ class Tuning:
             place, moved = values.index(here) + direction, False
             while 0 <= place < len(values):
                 trial = self.trial(replace(best.plan, **{axis: values[place]}), best)  # type: ignore[arg-type]
-                if trial.error >= best.error:
+                if trial.error > GAIN * best.error:
                     break
                 best, moved, place = trial, True, place + direction
             if moved:
@@ -170,8 +172,11 @@ class Tuning:
             held.append(judge)
             with torch.no_grad():
                 outputs.append(model(judge.x))
-            if best is not None and errors[0] > HOPELESS * best.first:
-                break
+            if (
+                best is not None and errors[0] > HOPELESS * best.first
+            ):  # compared on that fold: folds differ in difficulty
+                error = best.error * errors[0] / best.first
+                return Trial(plan, error, errors[0], steps[0], tuple(held), tuple(outputs))
         return Trial(plan, float(np.mean(errors)), errors[0], round(float(np.mean(steps))), tuple(held), tuple(outputs))
 
     def _folds(self) -> Iterator[tuple[Rows, Rows]]:
