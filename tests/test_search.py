@@ -64,6 +64,25 @@ def test_a_law_is_found_exactly(truth: str, columns: int) -> None:
     assert sympy.count_ops(front.choose().expression) <= 2 * sympy.count_ops(sympy.sympify(truth))
 
 
+@pytest.mark.parametrize(
+    ("truth", "columns", "rows"),
+    [
+        ("2*sin(13*a/10)*cos(b)", 2, 20),
+        ("log(a + 7/5) + log(a**2 + 13/10)", 1, 20),
+        ("log(2 + a**2*tanh(b/2))", 2, 400),
+        ("20 - a - a*b/(1 + a**2/2)", 2, 200),
+        ("exp(-13*cos(21*a/10)/10)", 1, 100),
+        ("1/(Abs(a) + tanh(b/2) + 2)", 2, 400),
+    ],
+)
+def test_a_law_is_found_from_few_rows_of_both_signs(truth: str, columns: int, rows: int) -> None:
+    x = points(rows, columns, -1, 1)
+    y = torch.as_tensor(sympy.lambdify(NAMES[:columns], sympy.sympify(truth), "numpy")(*x.numpy().T))
+    front = found(x, y)
+    assert front.exact
+    assert error(front, truth, x) < 1e-8
+
+
 def test_a_law_is_found_under_noise() -> None:
     x = points(500, 2)
     clean = x[:, 0] * x[:, 1] ** 2

@@ -18,6 +18,12 @@ from kanlens.univariate import Guess, curve_names, simplest_first
 POINTS = 400
 """Rows that comparisons of many features look at."""
 
+SOME, MANY = 4, 6
+"""Terms of a sum, and of one where there are few rows: it is quick then, and smooth stand-ins tell little."""
+
+FEW = 100
+"""Rows up to which they are few."""
+
 MOST_FEATURES = 3000
 """Features that a dictionary may have."""
 
@@ -84,20 +90,23 @@ def _up_to(size: int, degree: int) -> Iterator[list[int]]:
             yield [chosen.count(k) for k in range(size)]
 
 
-def few_terms(problem: Problem, most: int = 4) -> Iterator[list[Guess]]:
+def few_terms(problem: Problem) -> Iterator[list[Guess]]:
     """Yield sums of few monomials, some with a function of a variable in them, inside an outer function."""
     rows = torch.arange(min(POINTS, len(problem.t)))
     felt, t = problem.felt()[rows], problem.t[rows]
     columns, trees = _dictionary(problem.z[rows])
-    found: list[Guess] = []
+    short: list[Guess] = []
+    long: list[Guess] = []
     for outer in outers(t):
         tau, weight = outer.forward(t), felt * outer.weight(t)
-        for features, error in best_subsets(columns, tau, weight, most):
+        for features, error in best_subsets(columns, tau, weight, MANY if len(rows) <= FEW else SOME):
             *c, d = coefficients(columns[:, list(features)], tau, weight)
             terms = [multiply(Number(ck), trees[k]) for ck, k in zip(c, features, strict=True)]
             bodies = (add(*terms, Number(d)), add(*terms))
+            found = long if len(features) > SOME else short
             found += [Guess(problem.formula(outer.inverse(body)), error) for body in bodies]
-    yield sorted(found, key=lambda guess: guess.error)
+    for guesses in (short, long):
+        yield sorted(guesses, key=lambda guess: guess.error)
 
 
 def _dictionary(z: Tensor) -> tuple[Tensor, list[Tree]]:

@@ -17,7 +17,7 @@ from kanlens.problems import Problem
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.surgery import refine
 from kanlens.training import fit
-from kanlens.trees import Number, Sum, Tree, Variable, add, multiply, substitute, values
+from kanlens.trees import Call, Number, Sum, Tree, Variable, add, multiply, substitute, values
 from kanlens.univariate import Guess, curve_names, simplest_first
 
 POINTS = 600
@@ -28,6 +28,12 @@ SWEEPS = 60
 
 CLOSE = 1e-2
 """Error, as a share of the target's deviation, from which the curves of a node are worth naming."""
+
+FEW = 100
+"""Rows up to which products of functions are compared one by one: for splines they are too few."""
+
+COMMON = ("sin", "cos", "exp", "tanh")
+"""The functions of those products."""
 
 STARTS = 3
 """Random starts of a node; each takes some tenths of a second."""
@@ -50,6 +56,47 @@ def products(problem: Problem, functions: Mapping[str, Function]) -> Iterator[li
         scale = float((product * t).sum() / (product * product).sum())
         found.append(Guess(problem.formula(multiply(Number(scale), *placed)), error**2))
     yield found
+
+
+def scaled_products(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
+    """Yield `t = c f(a z_1) g(b z_2) + d` for common functions, `a` and `b` the best of a grid.
+
+    What least squares asks for is one product of matrices for all pairs at once; twenty rows are enough.
+    """
+    if problem.size != 2 or len(problem.t) > FEW:
+        return
+    t = problem.t - problem.t.mean()
+    columns, trees, names = zip(*(_scaled(problem.z[:, k], k, functions) for k in range(2)), strict=True)
+    total = columns[0].square().mT @ columns[1].square()
+    mean = columns[0].mT @ columns[1] / len(t)
+    gain = (columns[0].mT @ (t[:, None] * columns[1])).square() / (total - len(t) * mean.square())
+    best: dict[tuple[str, str], Guess] = {}
+    for place in torch.nan_to_num(gain).flatten().argsort(descending=True).tolist():
+        i, j = divmod(place, gain.shape[1])
+        pair = (names[0][i], names[1][j])
+        if pair not in best:
+            error = float(t.square().mean() - gain[i, j] / len(t))
+            scale = float((columns[0][:, i] * columns[1][:, j] * t).sum() / (total[i, j] - len(t) * mean[i, j] ** 2))
+            product = multiply(Number(scale), trees[0][i], trees[1][j])
+            shift = float(problem.t.mean()) - scale * float(mean[i, j])
+            best[pair] = Guess(problem.formula(add(product, Number(shift))), max(error, 0.0))
+    yield list(best.values())
+
+
+def _scaled(s: Tensor, k: int, functions: Mapping[str, Function]) -> tuple[Tensor, list[Tree], list[str]]:
+    """Return the columns `(rows, n)` of common functions at several scales, their formulas and names."""
+    scales = (torch.logspace(-0.5, 1, 16) / (float(s.abs().amax()) or 1.0)).tolist()
+    columns: list[Tensor] = []
+    trees: list[Tree] = []
+    names: list[str] = []
+    for name in (name for name in COMMON if name in functions):
+        for scale in scales:
+            column = functions[name].torch(scale * s)
+            if torch.isfinite(column).all():
+                columns.append(column)
+                trees.append(Call(functions[name], multiply(Number(scale), Variable(k))))
+                names.append(name)
+    return torch.stack(columns, 1) if columns else s.new_zeros(len(s), 0), trees, names
 
 
 def _rank_one(z: Tensor, t: Tensor) -> tuple[list[Tensor], float]:

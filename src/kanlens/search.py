@@ -29,7 +29,7 @@ from kanlens.functions import Function
 from kanlens.hinges import hinges
 from kanlens.joins import folded, interior, joins, nodes
 from kanlens.multivariate import additive, few_terms, implicit, polynomials, power_products
-from kanlens.nodes import products, sums
+from kanlens.nodes import products, scaled_products, sums
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations, unscaled
@@ -401,6 +401,7 @@ class _Hunt:
         if problem.size == 1:
             yield from self._try(univariate(problem, self.functions))
             return
+        yield from self._try(scaled_products(problem, self.functions))
         self._push(problem.size - 1, self._try(few_terms(problem)))
         rough = error > 1e-3 * self.variance**0.5  # too rough for its derivatives to tell
         for number, smaller in enumerate(indices(problem) if rough else ()):
