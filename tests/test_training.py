@@ -21,7 +21,7 @@ from kanlens.network import KAN
 from kanlens.objective import NetworkObjective
 from kanlens.regrid import MARGIN
 from kanlens.scores import scores
-from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Solver, Stop
+from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Solution, Solver, Stop
 from kanlens.sparsity import Sparsity
 from kanlens.surgery import refine
 from kanlens.training import fit
@@ -426,3 +426,18 @@ def test_batches_train_and_repeat() -> None:
 )
 def test_the_method_follows_the_sizes(widths: list[int], rows: int, loss: Any, solver: type) -> None:
     assert isinstance(choose(KAN(widths), rows, measure(loss))[0], solver)
+
+
+def test_a_segment_trusts_the_model_as_the_last_one_did() -> None:
+    dampings: list[float] = []
+
+    class Noting(LevenbergMarquardt):
+        def minimise(self, *args: Any, **kwargs: Any) -> Solution:
+            dampings.append(self.damping)
+            return super().minimise(*args, **kwargs)
+
+    x = points(200, 2)
+    fit(KAN([2, 3, 1]), x, (x[:, :1] * 2).sin() * x[:, 1:], solver=Noting(steps=31))
+    assert len(dampings) == 5
+    assert dampings == sorted(dampings, reverse=True)
+    assert dampings[-1] < dampings[0] / 10

@@ -24,7 +24,7 @@ from kanlens.objective import NetworkObjective
 from kanlens.regrid import regrid as move_grids
 from kanlens.regrid import stretch
 from kanlens.smoothness import Smoothness
-from kanlens.solvers import Memory, Solver, Stop
+from kanlens.solvers import LevenbergMarquardt, Memory, Solver, Stop
 from kanlens.sparsity import Sparsity
 from kanlens.starting import aligned
 from kanlens.views import Viewable
@@ -246,6 +246,17 @@ def _segments(steps: int) -> list[int]:
     return lengths
 
 
+def _trusting(solver: Solver, memory: Memory) -> Solver:
+    """Return the solver for the next segment, whose first step is damped no more than the last one was.
+
+    A move of the grids leaves the network what it is, and so how far its quadratic model can be trusted. The damping
+    may fall anew: the first grids are far off, and it stands high after them.
+    """
+    if not isinstance(solver, LevenbergMarquardt):
+        return solver
+    return replace(solver, damping=min(solver.damping, memory.get("damping", solver.damping)))
+
+
 RECORDS = (
     "losses",
     "validations",
@@ -314,7 +325,7 @@ class _Run:
         return work
 
     def _spend(self, work: KAN, solver: Solver, lengths: Sequence[int], x: Tensor, y: Tensor) -> tuple[KAN, Stop]:
-        stop = Stop.STEPS
+        stop, going = Stop.STEPS, solver
         for number in range(self.segment, len(lengths)):
             self.segment = number
             if not self.memory:  # else this segment is under way
@@ -324,9 +335,10 @@ class _Run:
                 self.start = snapshot(work) if self.checkpoint else {}
             self.objective = self.rows.objective(work, self.penalty, self.loss, self.smoothness)
             length = lengths[number]
-            solution = replace(solver, steps=length).minimise(  # type: ignore[type-var]
+            solution = replace(going, steps=length).minimise(  # type: ignore[type-var]
                 self.objective, self.objective.parameters.get(), self._watch, self.memory
             )
+            going = _trusting(solver, self.memory)
             self.memory = {}
             self.objective.parameters.set(solution.theta)
             stop = solution.stop
