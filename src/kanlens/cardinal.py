@@ -150,12 +150,28 @@ class Cardinal:
         full = away.sub_((degree + 1) / 2).clamp_(max=0).pow_(degree).mul_(outer / math.factorial(degree))
         for factor, term in zip(inner, terms, strict=True):
             full.add_(term, alpha=factor / math.factorial(degree))
-        below, above = (u - inside).clamp(max=0), (u - inside).clamp(min=0)
-        for border, first, past in ((-1, 0, below), (0, self.intervals - 1, above)):
-            for j, row in enumerate(_rises(degree)):
-                if row[border]:
-                    full[:, first + j].add_(past, alpha=row[border])
+        self._go_on(full, u - inside)
         return full.permute(2, 0, 1)
+
+    def _go_on(self, full: Tensor, past: Tensor) -> None:
+        """Add the tangents beyond the grid to values `(in, size, batch)` at its border."""
+        if _holds((past == 0).all()):
+            return
+        below, above = past.clamp(max=0), past.clamp(min=0)
+        for border, first, beyond in ((-1, 0, below), (0, self.intervals - 1, above)):
+            for j, row in enumerate(_rises(self.degree)):
+                if row[border]:
+                    full[:, first + j].add_(beyond, alpha=row[border])
+
+
+def _holds(answer: Tensor) -> bool:
+    """Read a yes or no, which is no where reading it costs (GPUs) or cannot be done (compilers, vmap)."""
+    if torch.compiler.is_compiling() or answer.device.type != "cpu":
+        return False
+    try:
+        return bool(answer)
+    except RuntimeError:
+        return False
 
 
 @functools.cache

@@ -62,10 +62,13 @@ class _Combine(torch.autograd.Function):
     def forward(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
         if _native(x, coef, grid, basis):
             return native.forward(x, coef, grid, basis.size - 3)
-        y = coef.new_zeros(len(x), len(coef))
+        rows, out = len(x), len(coef)
+        # by columns, where they are few, the product is up to a third faster, which pays for turning its result
+        columns = rows > out
+        y = coef.new_zeros(out, rows).T if columns else coef.new_zeros(rows, out)
         for part in _tiles(x, basis.size):
             y.addmm_(_rows(basis.values(x[:, part], grid[part])).T, _rows(coef[:, part]))
-        return y
+        return y.contiguous()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
