@@ -40,6 +40,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "scale": scale,
     "layer": layer.layers,
     "memory": layer.memory,
+    "growth": layer.growth,
 }
 
 

@@ -6,18 +6,18 @@ Cox-de Boor recursion (efficient-kan) and radial basis functions (fast-kan).
 """
 
 import functools
-import resource
-import subprocess
-import sys
+import json
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 import kanlens
 from benchmarks import Table
-from kanlens import BSpline, KANLayer
+from kanlens import BSpline, KANLayer, native
 
 Size = tuple[int, int, int, int]
 """Rows, inputs, outputs, intervals."""
@@ -171,30 +171,59 @@ def layers() -> Table:
 
 
 def memory() -> Table:
-    """Measure the megabytes that a training step adds at its peak, each in a process of its own."""
+    """Measure the most memory that the tensors of a training step take at once, in MiB."""
     names = ("product", "layer", "layer, C", "efficient", "gaussian", "perceptron")
-    for title in SIZES:
-        yield title, {name: _alone(name, title) for name in names}
+    for title, size in SIZES.items():
+        yield title, {name: peak(name, size) for name in names}
 
 
-def _alone(name: str, title: str) -> int:
-    command = [sys.executable, "-m", "benchmarks.layer", name, title]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def growth() -> Table:
+    """Measure time (ms of the processor, one thread) and memory (MiB) of a training step, each size doubled in turn."""
+    torch.set_num_threads(1)
+    start = {"rows": 256, "inputs": 128, "outputs": 128, "intervals": 10}
+    for axis, value in start.items():
+        for factor in (1, 2, 4, 8):
+            rows, in_, out, intervals = (start | {axis: factor * value}).values()
+            size = rows, in_, out, intervals
+            yield (
+                f"{axis}: {factor * value}",
+                {
+                    name: {"ms": _milliseconds(name, size), "MiB": peak(name, size)}
+                    for name in ("product", "layer", "layer, C", "efficient")
+                },
+            )
 
 
-def _peak(name: str, title: str) -> int:
-    """Return the megabytes by which a few training steps raise the resident memory of this process."""
+def _milliseconds(name: str, size: Size, turns: int = 7) -> float:
+    model, x, grad = problem(_loops(name), size, True)
+    taken = []
+    for _ in range(turns):
+        started = time.thread_time()
+        _step(model, x, grad, list(model.parameters()))
+        taken.append(1e3 * (time.thread_time() - started))
+    return round(min(taken), 2)
+
+
+def _loops(name: str) -> str:
+    """Switch the loops in C on or off, as a name says, and return the rest of the name."""
     name, _, loops = name.partition(", ")
+    native._libraries.clear()
     if loops:
         kanlens.accelerate()
-    model, x, grad = problem(name, SIZES[title], True)
-    few = x[:1].detach().requires_grad_()
-    _step(model, few, grad[:1], list(model.parameters()))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(3):
+    return name
+
+
+def peak(name: str, size: Size) -> float:
+    """Return the most MiB that the tensors made in a training step take at once.
+
+    They are counted by torch's profiler. The peak of a process's resident memory says what importing torch took.
+    """
+    model, x, grad = problem(_loops(name), size, True)
+    _step(model, x, grad, list(model.parameters()))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as watch:
         _step(model, x, grad, list(model.parameters()))
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-
-
-if __name__ == "__main__":
-    sys.stdout.write(str(_peak(*sys.argv[1:])))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trace.json"
+        watch.export_chrome_trace(str(file))
+        events = json.loads(file.read_text())["traceEvents"]
+    return round(max(event["args"]["Total Allocated"] for event in events if event["name"] == "[memory]") / 2**20, 2)
