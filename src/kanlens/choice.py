@@ -15,8 +15,8 @@ SECOND_ORDER_WORK = 1e11
 FULL_BATCH_WORK = 1e9
 """Products a gradient of all rows up to which L-BFGS is taken: about a second on one core."""
 
-REFIT_WORK = 1e9
-"""Products a step up to which refits, of which there are many, are by second order: a tenth of a second."""
+REFIT_WORK = 2e8
+"""Products a step up to which refits, of which there are dozens, are by second order: some hundredths of a second."""
 
 BATCH = 4096
 """Rows in a step of Adam, so many that the work outweighs the calls."""
