@@ -249,7 +249,7 @@ class Pass:
         if self.residual is not None:
             weight = delta.T @ self.residual
             if pull is not None:
-                weight = weight + (pull * self.residual[:, None]).sum(0)
+                weight = weight + torch.einsum("boi,bi->oi", pull, self.residual)
             pieces.append(weight[out, in_])
         if self.named is not None:
             pieces.append((self._at_symbols(delta, pull)[..., None] * self.named[0]).sum(0)[free])

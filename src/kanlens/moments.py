@@ -33,8 +33,9 @@ class Moments:
     @classmethod
     def of(cls, values: Tensor) -> "Moments":
         """Measure values `(rows, ...)`."""
-        mean = values.mean(0)
-        return cls(len(values), mean, (values - mean).square().sum(0), values.abs().amax(0))
+        variance, mean = torch.var_mean(values, 0, correction=0)
+        low, high = torch.aminmax(values, dim=0)
+        return cls(len(values), mean, variance * len(values), torch.maximum(-low, high))
 
     def __add__(self, other: "Moments") -> "Moments":
         count = self.count + other.count

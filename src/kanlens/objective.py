@@ -27,6 +27,9 @@ CHUNK = 2**22
 DETERMINED = 1e-10
 """Share of a parameter's curvature below which round-off hides whether the data determine it."""
 
+FEW = 4
+"""Chunks up to which their forward passes are kept until the next point."""
+
 
 class NetworkObjective:
     r"""Measure a float64 network on data: mean loss, relative to the targets' variance if squared, plus penalty.
@@ -75,12 +78,13 @@ class NetworkObjective:
         self.first = tabulate(x, first.grid, first.evaluator)[0] if known else None
         self.smoothing: Smoothing | None = None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None
-        self._kept: tuple[Tensor, list[Pass]] | None = None
+        self._kept: tuple[Tensor, list[tuple[slice, list[Pass]]]] | None = None
         pull = smoothness if isinstance(smoothness, Smoothness) else Smoothness(smoothness)
         if pull != Smoothness(0.0):
             known_error = self.parts(self.parameters.get())[0] if isinstance(self.loss, SquaredError) else 0.0
             firm = min(known_error, 1.0) ** 0.5 / self.unit**0.5
-            passes = None if self._kept is None else self._kept[1]
+            kept = [] if self._kept is None else self._kept[1]
+            passes = kept[0][1] if len(kept) == 1 else None
             self.smoothing = smoothing(self.parameters, x, pull.over(self.unit**0.5), firm, passes)
 
     # --- what solvers ask for --------------------------------------------------------------
@@ -221,15 +225,20 @@ class NetworkObjective:
         return [slice(start, start + rows) for start in range(0, len(self.x), rows)]
 
     def _sweep(self, theta: Tensor, chunks: Sequence[slice]) -> Iterator[tuple[slice, list[Pass]]]:
-        """Give the forward pass of each chunk at a point that is set; one of all rows is kept for who asks again."""
-        if len(chunks) == 1 and self._kept is not None and torch.equal(self._kept[0], theta):
-            yield chunks[0], self._kept[1]
+        """Give the forward pass of each chunk at a point that is set; a few are kept for who asks again."""
+        if (
+            self._kept is not None
+            and [rows for rows, _ in self._kept[1]] == chunks
+            and torch.equal(self._kept[0], theta)
+        ):
+            yield from self._kept[1]
             return
-        self._kept = None
+        found: list[tuple[slice, list[Pass]]] = []
+        self._kept = (theta.clone(), found) if len(chunks) <= FEW else None  # solvers write into their points
         for rows in chunks:
             passes = forward(self.model, self.x[rows], None if self.first is None else self.first[rows])
-            if len(chunks) == 1:
-                self._kept = theta.clone(), passes  # solvers write into theirs
+            if len(chunks) <= FEW:
+                found.append((rows, passes))
             yield rows, passes
 
     def _prepare(

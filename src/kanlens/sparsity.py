@@ -120,7 +120,8 @@ class Force:
         found = []
         for step, spread, by_subnode, by_edge in zip(passes, self.spreads, self.by_subnode, self.by_edge, strict=True):
             subnodes = (step.subnodes - spread.subnodes.mean) * (by_subnode / spread.subnodes.count)
-            edges = (step.edges - spread.edges.mean) * (by_edge / spread.edges.count)
+            weight = by_edge / spread.edges.count
+            edges = torch.addcmul(-spread.edges.mean * weight, step.edges, weight)
             found.append(Pull(subnodes, edges))
         return found
 
