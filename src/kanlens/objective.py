@@ -83,7 +83,7 @@ class NetworkObjective:
         if pull != Smoothness(0.0):
             known_error = self.parts(self.parameters.get())[0] if isinstance(self.loss, SquaredError) else 0.0
             firm = min(known_error, 1.0) ** 0.5 / self.unit**0.5
-            kept = [] if self._kept is None else self._kept[1]
+            kept: list[tuple[slice, list[Pass]]] = [] if self._kept is None else self._kept[1]
             passes = kept[0][1] if len(kept) == 1 else None
             self.smoothing = smoothing(self.parameters, x, pull.over(self.unit**0.5), firm, passes)
 
