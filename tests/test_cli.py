@@ -1,6 +1,7 @@
 """The command line finds laws in files, writes them down, and answers wrong calls in one line."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,16 @@ def test_text_columns_and_odd_names_are_told(tmp_path: Path, capsys: pytest.Capt
     assert "exact" in out
     assert "left out, as they hold text: who" in err
     assert "'length (m)' is length_m" in err
+
+
+def test_json_is_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, "\n".join(["a,b,y", *(f"{k / 10},{k % 7},{2 * k / 10 + 1}" for k in range(1, 60))]))
+    assert run(["fit", path, "--target", "y", "--functions", "x,x^2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["formula"] == "2*a + 1"
+    assert found["exact"] is True
+    assert found["variables"] == ["a"]
+    assert found["formula"] in [row["formula"] for row in found["front"]]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from cyclopts import App, CycloptsError, Parameter
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from kanlens import commands
 from kanlens.compiler import compile_formula
-from kanlens.console import say, tell
+from kanlens.console import say, say_json, tell
 from kanlens.errors import InputError, KanlensError
-from kanlens.front import Front
+from kanlens.front import Equation, Front
 from kanlens.network import KAN
 from kanlens.outliers import Loss, counted
 from kanlens.persistence import save
@@ -56,6 +56,7 @@ def fit(
     seconds: float = 60.0,
     complexity: int = 80,
     loss: Loss = "squared",
+    json: commands.Json = False,
 ) -> None:
     """Find a formula for one column of a table by the others.
 
@@ -83,6 +84,8 @@ def fit(
     loss
         How errors count: squared, relative (as shares of the target), or robust (rows that disagree with the others
         do not count).
+    json
+        Print JSON: the formula, its error, the columns that it needs, and the front.
     """
     table = read_table(file, leave_out=_listed(drop))
     names, x, y = table.split(target)
@@ -94,13 +97,18 @@ def fit(
     settings = SearchSettings(functions=library, complexity=complexity, seconds=seconds, seed=seed)
     weight = counted(loss, x, y[:, 0], seed=seed)
     front = search(x, y, names=symbols, weight=weight, settings=settings)
-    say(_report(result, symbols, front, len(x)))
+    if json:
+        say_json(_record(result, symbols, front))
+    else:
+        say(_report(result, symbols, front, len(x)))
     if out is not None:
         model = compile_formula(front.choose().expression, symbols, dtype=torch.float64)
         _write(out, result, symbols, front, model, x, y)
         notes = {"inputs": symbols, "columns": list(names), "outputs": [result]}
         save(model, out / "model.safetensors", notes=notes)
-        say(f"written: formula (txt, tex, py), front.csv, diagram (png, svg), report.html, model.safetensors in {out}")
+        (tell if json else say)(
+            f"written: formula (txt, tex, py), front.csv, diagram (png, svg), report.html, model.safetensors in {out}"
+        )
 
 
 def _listed(text: str) -> list[str]:
@@ -149,6 +157,26 @@ def _report(target: str, symbols: Sequence[str], front: Front, rows: int) -> str
     if not front.exact:
         lines.append(front.verdict)
     return "\n".join([*lines, *([f"not needed: {', '.join(unused)}"] if unused else [])])
+
+
+def _record(target: str, symbols: Sequence[str], front: Front) -> dict[str, Any]:
+    found = front.choose()
+    return {
+        "target": target,
+        **_row(found),
+        "exact": front.exact,
+        "variables": _used(symbols, found.expression),
+        "front": [_row(equation) for equation in front],
+    }
+
+
+def _row(equation: Equation) -> dict[str, Any]:
+    return {
+        "formula": str(equation.expression),
+        "complexity": equation.complexity,
+        "rmse": equation.rmse,
+        "r2": equation.r2,
+    }
 
 
 def _used(symbols: Sequence[str], expression: "Expr") -> list[str]:
