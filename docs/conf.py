@@ -40,6 +40,8 @@ html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
 html_sidebars = {"benchmarks": [], "how-it-works": []}  # no pages below them, and tables want the width
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 
 
 def setup(app: Any) -> None:
