@@ -5,5 +5,9 @@ row may come again with better figures, as when seeds are added to it: the last 
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 Table = Iterator[tuple[str, object]]
+
+FOLDER = Path("build/benchmarks")
+"""Where the figures go."""

@@ -1,14 +1,17 @@
-"""Run the benchmarks: `python -m benchmarks [names]`; JSON goes to `build/benchmarks/`, progress to stderr."""
+"""Run the benchmarks: `python -m benchmarks [names]`; JSON goes to `build/benchmarks/`, progress to stderr.
+
+The environment's `BENCHMARKS_TAG` is added to the names of the files, so that two runs can go side by side.
+"""
 
 import json
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from benchmarks import Table, layer, suites
+from benchmarks import FOLDER, Table, layer, suites
 from benchmarks.accuracy import second_order
 from benchmarks.against_pykan import against_pykan
-from benchmarks.equations import equations, equations_noise
+from benchmarks.equations import equations, equations_by_class, equations_noise
 from benchmarks.formulas import functions, grids, noise, notebook
 from benchmarks.no_law import no_law
 from benchmarks.peers import peers
@@ -31,6 +34,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "equations": equations,
     "equations_noise": equations_noise,
     "no_law": no_law,
+    "equations_by_class": equations_by_class,
     "peers": peers,
     "classics": suites.classics,
     "strogatz": suites.strogatz,
@@ -49,10 +53,10 @@ def main(names: list[str]) -> None:
     unknown = set(names) - set(TABLES)
     if unknown:
         sys.exit(f"expected benchmarks among {sorted(TABLES)}, got {sorted(unknown)}.")
-    folder = Path("build/benchmarks")
-    folder.mkdir(parents=True, exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    tag = os.environ.get("BENCHMARKS_TAG", "")
     for name in names or TABLES:
-        file, table = folder / f"{name}.json", dict[str, object]()
+        file, table = FOLDER / f"{name}{tag}.json", dict[str, object]()
         for row, figures in TABLES[name]():
             table[row] = figures
             file.write_text(json.dumps(table, indent=2))  # after each row: some tables take an hour

@@ -3,6 +3,7 @@
 import sympy
 from benchmarks.equations import LAWS
 from benchmarks.judge import Law, is_exact, is_recovered, read
+from benchmarks.structure import shape
 
 LAW = Law("test", "a*exp(-b**2)/2", {"a": (1.0, 3.0), "b": (0.5, 1.5)})
 a, b = sympy.symbols("a b")
@@ -36,3 +37,16 @@ def test_the_laws_are_readable_and_finite() -> None:
     laws = read(LAWS)
     assert len(laws) == 60
     assert all(set(map(str, law.expression.free_symbols)) == set(law.ranges) for law in laws)
+
+
+def test_laws_are_sorted_by_the_network_that_they_need() -> None:
+    ranges = dict.fromkeys("abcd", (1.0, 2.0))
+
+    def sort(text: str) -> str:
+        return shape(Law("test", text, {name: ranges[name] for name in "abcd" if name in text.replace("sqrt", "")}))
+
+    assert sort("sqrt(b)*c/d**3") == "one neuron"
+    assert sort("(b + c**2)*d") == "read-once tree"
+    assert sort("b/(1 - (c/d)**2)") == "read-once tree"
+    assert sort("b*c/(b + d)") == "read-once tree"  # c / (1 + d/b)
+    assert sort("b*c + d/b") == "shared"

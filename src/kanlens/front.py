@@ -1,5 +1,6 @@
 """The Pareto front of formulas: what each length of formula buys."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -47,7 +48,9 @@ class Front(Viewable):
 
     @classmethod
     def of(cls, equations: Iterable[Equation], *, exact: bool = False, stop: str = "", seconds: float = 0.0) -> "Front":
-        """Keep those that no shorter or equally long one beats in error.
+        """Keep those that no shorter or equally long one beats in error, and the likeliest one.
+
+        Errors are those on rows held out, on which a wrong formula can beat a right one by chance.
 
         Examples
         --------
@@ -58,10 +61,14 @@ class Front(Viewable):
         1
         """
         kept: list[Equation] = []
-        for equation in sorted(equations, key=lambda e: (e.complexity, e.rmse)):
+        best = math.inf
+        ordered = sorted(equations, key=lambda e: (e.complexity, e.rmse))
+        likeliest = min(ordered, key=lambda e: e.bits, default=None)
+        for equation in ordered:
             known = any(equation.expression == other.expression for other in kept)
-            if not kept or (equation.rmse < kept[-1].rmse and not known):
+            if (equation.rmse < best or equation is likeliest) and not known:
                 kept.append(equation)
+                best = min(best, equation.rmse)
         return cls(tuple(kept), exact, stop, seconds)
 
     @classmethod
@@ -110,8 +117,8 @@ class Front(Viewable):
         if rule == "best":
             return min(self.equations, key=lambda e: e.bits)
         if rule == "accurate":
-            return self.equations[-1]
+            return min(self.equations, key=lambda e: e.rmse)
         if rule == "simple":
-            good = TOLERANCE * self.equations[-1].rmse
+            good = TOLERANCE * min(e.rmse for e in self.equations)
             return next(e for e in self.equations if e.rmse <= good)
         raise InputError(f"expected 'best', 'accurate' or 'simple', got {rule!r}.")

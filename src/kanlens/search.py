@@ -22,22 +22,25 @@ from kanlens.budget import Budget, TimeIsUpError
 from kanlens.candidates import Library, as_library
 from kanlens.constants import named_products
 from kanlens.data import Array, pair, precision
+from kanlens.description import length
 from kanlens.dimensions import Dimensions
 from kanlens.errors import InputError
 from kanlens.front import Equation, Front
 from kanlens.functions import Function
 from kanlens.hinges import hinges
+from kanlens.hypotheses import WORSE, reductions
 from kanlens.joins import folded, interior, joins, nodes
 from kanlens.multivariate import additive, few_terms, implicit, polynomials, power_products
+from kanlens.neighbours import neighbours, shorter
 from kanlens.nodes import products, scaled_products, sums
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations, unscaled
-from kanlens.refit import Rows, free_constants, left_out, mean_square, merged, refit, without_traces
+from kanlens.refit import Rows, left_out, mean_square, merged, refit, without_traces
 from kanlens.screening import distinct, screened
 from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
-from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, planted, symbolic
+from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, planted, shape, symbolic
 from kanlens.univariate import Guess, univariate
 
 if TYPE_CHECKING:
@@ -59,6 +62,12 @@ CURVE = 3e-4
 NOISY = 3e-4
 """Error of the best smooth stand-in, as a share of the target's deviation, from which the data may have noise."""
 
+ROUGH = 1e-3
+"""The same from which its derivatives are too rough to tell what structure there is."""
+
+PURE = 0.7
+"""Share of the stand-in's error that must be noise by its own estimate if the data are to be treated as noisy."""
+
 KINKED = 1e-4
 """Error of a smooth stand-in from which the law may have a kink where a feature passes zero."""
 
@@ -71,7 +80,7 @@ SHORT = 24
 GRACE = 0.5
 """Steps that the search for a shorter form of an exact formula takes, as a share of those it took to find it."""
 
-PATIENCE = 12
+PATIENCE = 40
 """Steps without a better formula after which a search ends that has explained all but noise.
 
 Steps are counted, and not seconds: the same table and seed must give the same formulas on a slow machine."""
@@ -92,13 +101,19 @@ GUESSES = 12
 """Formulas of one kind that are fitted, the likeliest ones."""
 
 SHOWN = 3
-"""Formulas of the front that are brought into a form for readers; it takes a fraction of a second each."""
+"""Formulas that are brought into a form for readers; it takes a fraction of a second each."""
+
+RIVALS = 6
+"""The same where no law is exact: which is the likeliest can change when constants have names."""
+
+POOL = 60
+"""Formulas of different shapes that are remembered, the likeliest ones."""
 
 FINALISTS = 3
 """Of those, the ones that are fitted to all rows."""
 
-SYMBOL_BITS = 4.0
-"""Bits that a symbol of a formula takes: one out of about sixteen."""
+CHANGES = 25
+"""Formulas near another one that are fitted in one step of the search."""
 
 
 @dataclass(frozen=True)
@@ -230,10 +245,11 @@ class _Task:
 
 @dataclass
 class _Best:
-    """Hold the best formula of a complexity."""
+    """Hold a formula, its mean square error and its description length."""
 
     tree: Tree
     error: float
+    bits: float
 
 
 class _ExplainedError(Exception):
@@ -269,10 +285,13 @@ class _Hunt:
         self.variance = self.rows.variance()
         self.exact = max(EXACT**2 * self.variance, (8 * digits * float(rows.y.abs().amax())) ** 2)
         self.best: dict[int, _Best] = {}
+        self.pool: dict[str, _Best] = {}
+        self.changed: set[str] = set()
+        self.tried: set[str] = set()
         self.queue: list[_Task] = []
         self.count = itertools.count()
         self.seen: set[tuple[float, ...]] = set()
-        self.noise = 0.0
+        self.noise, self.noisy = 0.0, False
         self.budget = Budget(settings.seconds, settings.steps)
         self.shortest, self.improved, self.found = math.inf, 0, cast("int | None", None)
 
@@ -392,9 +411,15 @@ class _Hunt:
         error = self._error_of(problem, smooth)
         if not (math.isfinite(error) and torch.isfinite(smooth.slopes).all()):
             return
+        if not self.noise:
+            self.noisy = error > ROUGH * self.variance**0.5 and smooth.noise > PURE
+            self._push(self._last(), self._improve(0))
+        if self.noisy:
+            smooth = surrogate(problem.z, problem.t, self.settings.seed, problem.felt())
+            error = self._error_of(problem, smooth)
         self.noise = min(self.noise or error, error)
         yield
-        if error > max(1.15 * above, min(10 * above, 1e-3 * self.variance**0.5)):
+        if error > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.variance**0.5))):
             return  # the reduction was not one
         if above == math.inf and error > OPEN * self.variance**0.5:
             self._push(5, self._try(hinges(problem, self.functions)))
@@ -403,9 +428,24 @@ class _Hunt:
             return
         yield from self._try(scaled_products(problem, self.functions))
         self._push(problem.size - 1, self._try(few_terms(problem)))
-        rough = error > 1e-3 * self.variance**0.5  # too rough for its derivatives to tell
+        rough = error > (0.3 if self.noisy else ROUGH) * self.variance**0.5
         for number, smaller in enumerate(indices(problem) if rough else ()):
             self._push(1.5 + 0.1 * number, self._solve(smaller, error))
+        self._push(10 + problem.size, self._slow(problem, smooth, error))
+        if self.noisy:
+            yield from self._by_trial(problem, smooth, error)
+        else:
+            self._by_derivatives(problem, smooth, error)
+            self._push(20 + problem.size, self._by_trial(problem, smooth, error))
+
+    def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
+        """Push the reductions that derivatives hint at and that a stand-in on the smaller problem is no worse for."""
+        for share, smaller in reductions(problem, smooth, self.settings.seed):
+            self._push(smaller.size + min(4.0, 50 * max(0.0, share - 1)), self._solve(smaller, error))
+        yield
+
+    def _by_derivatives(self, problem: Problem, smooth: Surrogate, error: float) -> None:
+        """Push the reductions that derivatives show."""
         without = powers(problem, smooth)
         if without is not None:
             self._push(without.size + 0.2, self._solve(without, error))
@@ -425,7 +465,6 @@ class _Hunt:
             for number, smaller in enumerate(folded(problem, self.functions)):
                 self._push(problem.size - 0.9 + 0.1 * number, self._solve(smaller, error / 10))
         self._push(problem.size + 0.5, self._try(implicit(problem)))
-        self._push(10 + problem.size, self._slow(problem, smooth, error))
 
     def _join(self, found: Iterator[tuple[float, Problem]], rank: float, error: float) -> Iterator[None]:
         """Reduce a problem by a node of curves, which are only as exact as they are read off; the next one waits."""
@@ -449,6 +488,31 @@ class _Hunt:
             yield
         yield from self._try(additive(problem, self.functions, self.noise))
 
+    def _improve(self, turn: int) -> Iterator[None]:
+        """Try what is one change away from the likeliest formula that this was not done with yet; come back later."""
+        waiting = [key for key in self.pool if key not in self.changed]
+        if not waiting:
+            return
+        key = min(waiting, key=lambda k: self.pool[k].bits)
+        self.changed.add(key)
+        fitted: list[tuple[float, Tree]] = []
+        for number, near in enumerate(neighbours(self.pool[key].tree, self.rows.x.shape[1], self.functions)):
+            tree = merged(near)
+            if self._allowed(tree) and shape(tree) not in self.tried:
+                self.tried.add(shape(tree))
+                tree, error = refit(tree, self.few, 12)
+                fitted.append((self._bits(tree, error), tree))
+            if number % CHANGES == CHANGES - 1:
+                self.budget.check()
+        for _, tree in sorted(fitted, key=lambda f: f[0])[: 2 * FINALISTS]:
+            self._keep(*refit(tree, self.rows))
+        self._push(self._last() + turn, self._improve(turn + 1))
+        yield
+
+    def _last(self) -> float:
+        """Return the rank of formulas one change away from another: under noise, before what is slow."""
+        return 2.5 if self.noisy else 30.0
+
     def _try(self, kinds: Iterator[list[Guess]]) -> Iterator[None]:
         for guesses in kinds:
             self._consider(guesses)
@@ -456,15 +520,15 @@ class _Hunt:
 
     def _error_of(self, problem: Problem, smooth: Surrogate) -> float:
         """Return the stand-in's error in units of the rows' own target."""
-        return float((smooth.left_out * problem.felt()[smooth.rows]).square().mean().sqrt())
+        return smooth.error_felt(problem.felt()[smooth.rows])
 
     # --- formulas ------------------------------------------------------------------------
 
     def _consider(self, guesses: list[Guess]) -> None:
         """Fit the likeliest of some formulas, the short ones of those that promise an exact fit, and keep the best."""
         exact = self.exact
-        shorter = [Guess(merged(guess.tree), guess.error) for guess in guesses]
-        allowed = [guess for guess in shorter if self._allowed(guess.tree)]
+        whole = [Guess(merged(guess.tree), guess.error) for guess in guesses]
+        allowed = [guess for guess in whole if self._allowed(guess.tree)]
         likeliest = sorted(allowed, key=lambda g: self._bits(g.tree, max(g.error, exact)))
         fitted = []
         for guess in likeliest[:GUESSES]:
@@ -476,6 +540,9 @@ class _Hunt:
         for _, tree in fitted[:FINALISTS]:
             best, error = refit(tree, self.rows)
             grown |= self._keep(best, error)
+            if self.noisy:
+                for less in shorter(best):
+                    self._keep(*refit(less, self.rows, 12))
             if error <= self.exact:
                 grown |= self._keep(*refit(without_traces(best, self.rows.x), self.rows))
         if grown and self.watch is not None:
@@ -499,47 +566,72 @@ class _Hunt:
             raise _FoundError
 
     def _keep(self, tree: Tree, error: float) -> bool:
+        """Remember a formula; return whether no shorter one is as good."""
         size, floor = complexity(tree), self.exact  # below which errors do not differ
         if size > 1 and not self._allowed(tree):
             return False
-        shorter = (max(b.error, floor) for c, b in self.best.items() if c <= size)
-        if not max(error, floor) < min(shorter, default=math.inf):
+        kept = _Best(tree, error, self._bits(tree, error))
+        self._remember(kept)
+        smaller = (max(b.error, floor) for c, b in self.best.items() if c <= size)
+        if not max(error, floor) < min(smaller, default=math.inf):
             return False
-        self.best[size] = _Best(tree, error)
-        bits = self._bits(tree, error)
-        if bits < self.shortest - 1:
-            self.shortest, self.improved = bits, self.budget.spent
+        self.best[size] = kept
         for longer in [c for c, b in self.best.items() if c > size and max(b.error, floor) >= error]:
             del self.best[longer]
         return True
+
+    def _remember(self, kept: _Best) -> None:
+        """Put a formula into the pool of the likeliest ones, of which each shape has one."""
+        key = shape(kept.tree)
+        if not kept.error < math.inf or (key in self.pool and self.pool[key].bits <= kept.bits):
+            return
+        self.pool[key] = kept
+        if kept.bits < self.shortest - 1:
+            self.shortest, self.improved = kept.bits, self.budget.spent
+        if len(self.pool) > 2 * POOL:
+            self.pool = dict(sorted(self.pool.items(), key=lambda item: item[1].bits)[:POOL])
 
     def _bits(self, tree: Tree, error: float) -> float:
         """Return the description length of the data by a formula."""
         floor = (1e-13 * float(self.rows.y.abs().amax())) ** 2 + 1e-300
         count = len(self.rows)
         unexplained = 0.5 * count * math.log2(max(error, floor) / max(self.variance, floor))
-        return unexplained + 0.5 * math.log2(count) * free_constants(tree) + SYMBOL_BITS * complexity(tree)
+        return unexplained + length(tree, count)
 
     def _front(self, exact: bool, stop: str) -> Front:
-        """Return the formulas so far, the likeliest ones in a form for readers once the search has stopped."""
-        allowed = [b for b in self.best.values() if self._allowed(b.tree)] or list(self.best.values())
-        ranked = sorted(allowed, key=lambda b: self._bits(b.tree, b.error))
+        """Return the formulas so far, the likeliest ones in a form for readers once the search has stopped.
+
+        Under noise several formulas explain the data as well. Which is the likeliest shows when their constants have
+        names.
+        """
+        kept = [b for b in self.best.values() if self._allowed(b.tree)] or list(self.best.values())
+        rivals = sorted(self.pool.values(), key=lambda b: b.bits)[: SHOWN if exact else RIVALS] if stop else []
         try:
-            equations = [self._equation(b.tree, bool(stop) and n < SHOWN) for n, b in enumerate(ranked)]
+            named = [self._named(b.tree) for b in rivals]
+            ranked = sorted(named, key=lambda n: n[0])
+            equations = [self._equation(*one, place < SHOWN) for place, one in enumerate(ranked)]
         except KeyboardInterrupt:  # nothing found is lost, only its form
-            equations = [self._equation(b.tree, False) for b in ranked]
+            rivals, equations = [], []
+        rest = [b for b in kept if b not in rivals]
+        equations += [self._equation(self._bits(b.tree, left_out(b.tree, self.rows)), b.tree, b.tree) for b in rest]
         return Front.of(equations, exact=exact, stop=stop, seconds=self.budget.elapsed)
 
-    def _equation(self, tree: Tree, readable: bool) -> Equation:
-        """Return a formula with its error on rows held out; in readable form its constants are fitted to all rows.
+    def _named(self, tree: Tree) -> tuple[float, Tree, Tree]:
+        """Return the bits of a formula with its constants fitted to all rows and named, that formula, and itself."""
+        shown = presentable(tree, self.all.first(MOST), named_products(self.settings.constants))
+        bits = min(self._bits(form, left_out(form, self.rows)) for form in dict.fromkeys((tree, shown)))
+        return bits, shown, tree
+
+    def _equation(self, bits: float, shown: Tree, tree: Tree, readable: bool = False) -> Equation:
+        """Return a formula with the error on rows held out that it had before its constants were fitted to all rows.
 
         Where none is held out, each row is left out in its turn.
         """
         constants, spread = self.settings.constants, self.held.variance()
-        shown = presentable(tree, self.all.first(MOST), named_products(constants)) if readable else tree
-        bits = min(self._bits(form, left_out(form, self.rows)) for form in dict.fromkeys((tree, shown)))
         error = left_out(shown, self.rows) if self.held is self.rows else mean_square(tree, self.held)
-        form = expression(shown, self.names, self.rows, constants) if readable else symbolic(tree, _symbols(self.names))
+        form = (
+            expression(shown, self.names, self.rows, constants) if readable else symbolic(shown, _symbols(self.names))
+        )
         return Equation(form, complexity(shown), error**0.5, 1 - error / spread if spread > 0 else 1.0, bits)
 
 

@@ -25,6 +25,11 @@ CURVES = (4, 8, 16, 32, 64)
 SMOOTH = 1e-3
 """Their error, as a share of the target's deviation, up to which no process is asked."""
 
+Rounds = tuple[tuple[int, int], ...]
+
+Kind = tuple[bool, bool]
+"""Whether the features, and whether the target, are logarithmic."""
+
 NEARLY = 2.0
 """Error on those, as a multiple of the smallest, up to which a choice is tried on all rows."""
 
@@ -33,6 +38,12 @@ FEWER = 96
 
 ROUNDS = ((FEWER, 40), (FEW, 15))
 """Rows and quasi-Newton steps of that: from a good start, a few steps on all of them are enough."""
+
+QUICK = ((FEWER, 20), (FEW, 5))
+"""The same for a quick process."""
+
+QUICK_ROWS = 400
+"""Rows that a quick process takes."""
 
 PRIOR = 0.01
 """Weight of the squares of all logarithms of lengths, amplitude and noise."""
@@ -43,28 +54,35 @@ class Surrogate:
     """Hold a smooth function through the data: its values and slopes at the rows, and how far it is off.
 
     `slopes` are the derivatives by the features `(rows, d)`, `left_out` the errors of the target at rows left out one
-    by one, `rows` those of the problem that it was fitted on.
+    by one, `rows` those of the problem that it was fitted on; `noise` is the share of the error that is noise by its
+    own estimate.
     """
 
     rows: Tensor
     values: Tensor
     slopes: Tensor
     left_out: Tensor
+    noise: float = 0.0
+    kind: Kind = (False, False)
 
     @property
     def error(self) -> float:
         """Return the leave-one-out root mean square error of the target."""
-        error = float(self.left_out.square().mean().sqrt())
+        return self.error_felt(torch.ones_like(self.left_out))
+
+    def error_felt(self, felt: Tensor) -> float:
+        """Return the same, where the target of each row counts as much as is said, `(rows,)`."""
+        error = float((self.left_out * felt).square().mean().sqrt())
         return error if math.isfinite(error) else math.inf
 
 
-def surrogate(z: Tensor, t: Tensor, seed: int = 0) -> Surrogate:
+def surrogate(z: Tensor, t: Tensor, seed: int = 0, felt: Tensor | None = None) -> Surrogate:
     """Return the best of Gaussian processes over the features or their logarithms, for the target or its logarithm.
 
-    The one with the smallest leave-one-out error, in the target's own units, wins.
+    The one with the smallest leave-one-out error wins. With `felt`, how much each row's target counts, `(rows,)`, the
+    data have noise that is even in these units; without it, they have so little that it does not matter.
     """
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(t), generator=generator)[: 4 * FEW]
+    rows = _drawn(len(t), 4 * FEW, seed)
     if z.shape[1] == 1:
         curve = _curve(z, t, rows)
         if curve is not None and curve.error < SMOOTH * float(t.std()):
@@ -72,22 +90,47 @@ def surrogate(z: Tensor, t: Tensor, seed: int = 0) -> Surrogate:
     logs = [False, True] if (z > 0).all() and (z.amax(0) > 1.5 * z.amin(0)).any() else [False]
     choices = list(itertools.product(logs, (False, True)))
     if len(rows) > 2 * FEWER:
-        errors = [_fitted(z, t, rows[:FEWER], *choice).error for choice in choices]
+        errors = [_fitted(z, t, rows[:FEWER], choice, felt)[1] for choice in choices]
         choices = [c for c, error in zip(choices, errors, strict=True) if error <= NEARLY * min(errors)]
-    return min((_fitted(z, t, rows, *choice) for choice in choices), key=lambda s: s.error)
+    return min((_fitted(z, t, rows, choice, felt) for choice in choices), key=lambda fit: fit[1])[0]
 
 
-def _fitted(z: Tensor, t: Tensor, rows: Tensor, log_z: bool, squeezed: bool) -> Surrogate:
-    """Return the process over the features at some rows or their logarithms, for the target or its logarithm."""
-    z, t = z[rows], t[rows]
+def quick_error(z: Tensor, t: Tensor, felt: Tensor, kind: Kind, seed: int = 0) -> float:
+    """Return the leave-one-out error of a process on fewer rows, where noise is even in units of `felt`.
+
+    Errors of several sets of features for one target may be compared with each other.
+    """
+    log_z, squeezed = kind
+    rows = _drawn(len(t), QUICK_ROWS, seed)
+    return _fitted(z, t, rows, (log_z and bool((z > 0).all()), squeezed), felt, QUICK)[1]
+
+
+def _drawn(count: int, most: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most]
+
+
+def _fitted(
+    z: Tensor, t: Tensor, rows: Tensor, kind: Kind, felt: Tensor | None, rounds: Rounds = ROUNDS
+) -> tuple[Surrogate, float]:
+    """Return the process over the features at some rows or their logarithms, for the target or its logarithm.
+
+    With it comes its error as it is felt.
+    """
+    (log_z, squeezed), z, t = kind, z[rows], t[rows]
     squeeze = _Squeeze.of(t)
-    values, slopes, left_out = _process(z.log() if log_z else z, squeeze.forward(t) if squeezed else t)
+    target = squeeze.forward(t) if squeezed else t
+    steep_there = squeeze.back(target)[1] if squeezed else torch.ones_like(t)
+    even = felt is None
+    felt = torch.ones_like(t) if felt is None else felt[rows]
+    scatter = torch.ones_like(t) if even else 1 / (felt * steep_there)
+    values, slopes, left_out, noise = _process(z.log() if log_z else z, target, scatter, rounds)
     if squeezed:
         values, steep = squeeze.back(values)
-        slopes, left_out = slopes * steep[:, None], left_out * squeeze.back(squeeze.forward(t))[1]
+        slopes, left_out = slopes * steep[:, None], left_out * steep_there
     if log_z:
         slopes = slopes / z
-    return Surrogate(rows, values, slopes, left_out)
+    found = Surrogate(rows, values, slopes, left_out, noise, kind)
+    return found, found.error_felt(felt)
 
 
 def _curve(z: Tensor, t: Tensor, rows: Tensor) -> Surrogate | None:
@@ -131,9 +174,10 @@ class _Squeeze(NamedTuple):
         return self.size * v.sinh(), self.size * v.cosh()
 
 
-def _process(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return values, slopes and leave-one-out errors of a Gaussian process with a linear trend.
+def _process(z: Tensor, t: Tensor, scatter: Tensor, rounds: Rounds) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Return values, slopes, leave-one-out errors and noise of a Gaussian process with a linear trend.
 
+    `scatter` is proportional to the noise's deviation at each row.
     C. Rasmussen and C. Williams, *Gaussian Processes for Machine Learning* (2006): likelihood (5.8), leave-one-out
     residuals (5.12).
     """
@@ -147,18 +191,21 @@ def _process(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     spread = left.std()
     if spread < 1e-10:  # a line it is
         slopes = (line[1:] / width * scale).expand(len(t), size)
-        return t - left * scale, slopes, left * scale
+        return t - left * scale, slopes, left * scale, 0.0
     y = left / spread
-    logs = _lengths(u, y)
+    uneven = (scatter / scatter.median()).clamp(0.01, 100).square()
+    logs = _lengths(u, y, uneven, rounds)
     kernel = _kernel(u, logs)
-    precise = torch.linalg.cholesky(kernel + _nugget(logs) * torch.eye(len(y), dtype=y.dtype))
+    precise = torch.linalg.cholesky(kernel + torch.diag(_nugget(logs, uneven)))
     inverse = torch.cholesky_inverse(precise)
     weights = torch.cholesky_solve(y[:, None], precise)[:, 0]  # the inverse times y has five digits less
     pulled = kernel * weights  # (rows, rows)
     slopes = (pulled @ u - pulled.sum(1, keepdim=True) * u) / (2 * logs[:size]).exp()
     slopes = (slopes * spread + line[1:]) / width * scale
     values = (kernel @ weights * spread + trend @ line) * scale
-    return values, slopes, weights / inverse.diagonal() * spread * scale
+    left_out = weights / inverse.diagonal()  # of y
+    noise = float((logs[-1].exp() * uneven.mean() / left_out.square().mean()).sqrt())
+    return values, slopes, left_out * spread * scale, noise
 
 
 def _kernel(u: Tensor, logs: Tensor) -> Tensor:
@@ -168,11 +215,11 @@ def _kernel(u: Tensor, logs: Tensor) -> Tensor:
     return logs[-2].exp() * torch.exp(-0.5 * distance)
 
 
-def _nugget(logs: Tensor) -> Tensor:
-    return logs[-1].exp() + 1e-11 * logs[-2].exp()
+def _nugget(logs: Tensor, uneven: Tensor) -> Tensor:
+    return logs[-1].exp() * uneven + 1e-11 * logs[-2].exp()
 
 
-def _lengths(u: Tensor, y: Tensor) -> Tensor:
+def _lengths(u: Tensor, y: Tensor, uneven: Tensor, rounds: Rounds) -> Tensor:
     """Return the logarithms of lengths, amplitude and noise of greatest likelihood.
 
     The gradient is written by hand (Rasmussen & Williams, (5.9)): by automatic differentiation it takes four times
@@ -183,17 +230,17 @@ def _lengths(u: Tensor, y: Tensor) -> Tensor:
     size = u.shape[1]
     point = np.array([0.7] * size + [0.5, math.log(1e-4)])
     bounds = [(-4.0, 6.0)] * size + [(-5.0, 15.0), (math.log(1e-12), 3.0)]
-    for rows, steps in ROUNDS:
-        data, options = (u[:rows], y[:rows]), {"maxiter": steps}
+    for rows, steps in rounds:
+        data, options = (u[:rows], y[:rows], uneven[:rows]), {"maxiter": steps}
         point = minimize(_negative_likelihood, point, data, "L-BFGS-B", jac=True, bounds=bounds, options=options).x
     return torch.from_numpy(point)
 
 
-def _negative_likelihood(point: np.ndarray, u: Tensor, y: Tensor) -> tuple[float, np.ndarray]:
+def _negative_likelihood(point: np.ndarray, u: Tensor, y: Tensor, uneven: Tensor) -> tuple[float, np.ndarray]:
     """Return the negative logarithm of likelihood and prior, and its gradient."""
     logs = torch.from_numpy(point)
     kernel = _kernel(u, logs)
-    lower, failed = torch.linalg.cholesky_ex(kernel + _nugget(logs) * torch.eye(len(y), dtype=y.dtype))
+    lower, failed = torch.linalg.cholesky_ex(kernel + torch.diag(_nugget(logs, uneven)))
     if failed:
         return 1e10, np.zeros_like(point)
     inverse = torch.cholesky_inverse(lower)
@@ -203,8 +250,9 @@ def _negative_likelihood(point: np.ndarray, u: Tensor, y: Tensor) -> tuple[float
     felt = pull * kernel
     total = felt.sum(1)
     apart = 2 * (total @ u.square()) - 2 * (u * (felt @ u)).sum(0)  # sum_ij felt_ij (u_i - u_j)^2, (d,)
-    trace = float(pull.diagonal().sum())
+    diagonal = pull.diagonal()
+    trace = float(diagonal.sum())
     amplitude = 0.5 * (float(total.sum()) + trace * 1e-11 * math.exp(point[-2]))
-    noise = 0.5 * trace * math.exp(point[-1])
+    noise = 0.5 * float(diagonal @ uneven) * math.exp(point[-1])
     slope = torch.cat([0.5 * apart / (2 * logs[:-2]).exp(), torch.tensor([amplitude, noise], dtype=u.dtype)])
     return float(value), (slope + 2 * PRIOR * logs).numpy()

@@ -219,6 +219,30 @@ def complexity(tree: Tree) -> int:
     return 1
 
 
+def shape(tree: Tree) -> str:
+    """Return what two formulas share that differ in fitted constants and in the order of terms only.
+
+    Examples
+    --------
+    >>> shape(add(multiply(Number(2.0), Variable(1)), Variable(0)))
+    '(+ (* c x1) x0)'
+    """
+    inside = sorted(map(shape, children(tree)))
+    match tree:
+        case Sum():
+            return f"(+ {' '.join(inside)})"
+        case Product():
+            return f"(* {' '.join(inside)})"
+        case Power(_, exponent):
+            return f"(^ {inside[0]} {exponent})"
+        case Call(function, _):
+            return f"({function.name} {inside[0]})"
+        case Variable(index):
+            return f"x{index}"
+        case Number(value, exact):
+            return "c" if exact is None else f"{value:.12g}"
+
+
 def variables(tree: Tree) -> set[int]:
     """Return the columns that a tree uses."""
     if isinstance(tree, Variable):
