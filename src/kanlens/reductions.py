@@ -22,6 +22,9 @@ from kanlens.univariate import curve_names
 DENOMINATORS = (1, 2, 3)
 """Of the exponents that a scaling may have."""
 
+GAP, WIDEST = 10.0, 0.01
+"""Ratio of two singular values, and size of the smaller one, from which the gap between them tells what is zero."""
+
 ROUGH = 0.15
 """Von Neumann ratio (1 for noise) up to which a target runs smoothly."""
 
@@ -49,8 +52,7 @@ def scalings(problem: Problem, smooth: Surrogate) -> Iterator[Problem]:
     size = matrix.norm(dim=1, keepdim=True) + 1e-3 * matrix.norm(dim=1).mean()
     _, singular, right = torch.linalg.svd(matrix / size, full_matrices=False)
     shares = (singular / singular[0]).tolist()
-    counts = [sum(share < tolerance for share in shares) for tolerance in (3e-4, 3e-3, 3e-2, 0.1)]
-    yield from unscaled(problem, *(right[-count:] for count in counts if count))
+    yield from unscaled(problem, *(right[-count:] for count in _null_sizes(shares) if count))
 
 
 def unscaled(problem: Problem, *spaces: Tensor) -> Iterator[Problem]:
@@ -63,6 +65,16 @@ def unscaled(problem: Problem, *spaces: Tensor) -> Iterator[Problem]:
                 smaller = _unscaled(problem, vectors)
                 if smaller is not None:
                     yield smaller
+
+
+def _null_sizes(shares: list[float]) -> Iterator[int]:
+    """Yield how many singular values, shares of the largest one, may be zero: those below the widest gap come first."""
+    gaps = [before / max(after, 1e-16) for before, after in itertools.pairwise(shares)]
+    place = max(range(len(gaps)), key=lambda k: gaps[k]) if gaps else 0
+    if gaps and gaps[place] > GAP and shares[place + 1] < WIDEST:
+        yield len(shares) - place - 1
+    for tolerance in (3e-4, 3e-3, 3e-2, 0.1):
+        yield sum(share < tolerance for share in shares)
 
 
 def powers(problem: Problem, smooth: Surrogate) -> Problem | None:
