@@ -112,6 +112,9 @@ POOL = 60
 FINALISTS = 3
 """Of those, the ones that are fitted to all rows."""
 
+TURNS = 3
+"""Formulas whose neighbours must have been tried before a search ends under noise."""
+
 CHANGES = 25
 """Formulas near another one that are fitted in one step of the search."""
 
@@ -357,7 +360,15 @@ class _Hunt:
                 self.budget.check()
                 self._end_if_found()
                 if self._explained() and self.budget.spent - self.improved > PATIENCE:
-                    raise _ExplainedError
+                    self._end_under_noise()
+
+    def _end_under_noise(self) -> None:
+        """End a search that has explained all but noise, once it has tried what is near the likeliest formulas."""
+        if not self.noisy:
+            self.noisy = True
+            self._push(-2, self._improve(0))
+        elif len(self.changed) >= min(TURNS, len(self.pool)):
+            raise _ExplainedError
 
     def _step(self, steps: Iterator[None]) -> bool:
         """Take the next step of a task; return whether there was one.
@@ -505,7 +516,8 @@ class _Hunt:
             if number % CHANGES == CHANGES - 1:
                 self.budget.check()
         for _, tree in sorted(fitted, key=lambda f: f[0])[: 2 * FINALISTS]:
-            self._keep(*refit(tree, self.rows))
+            for form in (tree, *shorter(tree)):
+                self._keep(*refit(form, self.rows))
         self._push(self._last() + turn, self._improve(turn + 1))
         yield
 
