@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import sympy
 from scipy.integrate import solve_ivp
 
 from benchmarks import Table
@@ -67,9 +68,11 @@ def dummies(seeds: int = 1) -> Table:
 def trajectories(system: tuple[Law, Law], seed: int) -> np.ndarray:
     """Return points `(rows, 2)` at even times on trajectories that start in the laws' ranges."""
     rows = system[0].rows // TRAJECTORIES
+    slopes = sympy.lambdify(sympy.symbols(list(system[0].ranges)), [law.expression for law in system])
 
     def slope(_: float, point: np.ndarray) -> list[float]:
-        return [float(law.values(point[None])[0]) for law in system]
+        found: list[float] = slopes(*point)
+        return found
 
     found, draw = [], seed * 1000
     while len(found) < TRAJECTORIES:

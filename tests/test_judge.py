@@ -4,6 +4,7 @@ import sympy
 from benchmarks.equations import LAWS
 from benchmarks.judge import Law, is_exact, is_recovered, read
 from benchmarks.structure import shape
+from benchmarks.suites import CLASSICS, FOLDER
 
 LAW = Law("test", "a*exp(-b**2)/2", {"a": (1.0, 3.0), "b": (0.5, 1.5)})
 a, b = sympy.symbols("a b")
@@ -50,3 +51,11 @@ def test_laws_are_sorted_by_the_network_that_they_need() -> None:
     assert sort("b/(1 - (c/d)**2)") == "read-once tree"
     assert sort("b*c/(b + d)") == "read-once tree"  # c / (1 + d/b)
     assert sort("b*c + d/b") == "shared"
+
+
+def test_the_suites_say_how_many_rows_they_take() -> None:
+    laws = {law.name: law for name in CLASSICS for law in read(FOLDER / f"{name}.txt")}
+    assert len(laws) == 48
+    assert laws["Nguyen-1"].rows == 20
+    assert laws["Jin-1"].sample(0, rows=laws["Jin-1"].rows).shape == (100, 2)
+    assert all(law.rows == 1000 for law in read(FOLDER / "compositions.txt"))
