@@ -1,5 +1,6 @@
 """How much rows count: all alike, by their target's size, or not at all if they disagree with their neighbours."""
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -43,7 +44,7 @@ def counted(loss: Loss, x: Tensor, y: Tensor, weight: Tensor | None = None, seed
     tensor([1.0000, 0.2500])
     """
     if loss not in get_args(Loss):
-        raise InputError(f"expected the loss 'squared', 'relative' or 'robust', got {loss!r}.")
+        raise InputError(f"expected the loss 'squared', 'relative' or 'robust', got {loss!r}. Choose one of them.")
     if loss == "squared":
         return weight
     if loss == "relative" and not (y != 0).all():
@@ -58,10 +59,18 @@ def trusted(x: Tensor, y: Tensor, seed: int = 0) -> Tensor:
     A stand-in is fitted, rows far from it by the errors at rows left out are put aside, and so on with the others.
     How far errors reach is measured by their median, which outliers hardly move (Hampel 1974). Of very many rows,
     only some are looked at, and only those are trusted.
+
+    Examples
+    --------
+    >>> x = torch.linspace(0, 1, 30, dtype=torch.float64)[:, None]
+    >>> y = x[:, 0] ** 2
+    >>> y[7] = 5
+    >>> trusted(x, y).logical_not().nonzero().tolist()
+    [[7]]
     """
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))[:ROWS]
     kept = torch.zeros(len(y), dtype=torch.bool)
-    for block in torch.split(order, 4 * FEW):
+    for block in torch.tensor_split(order, math.ceil(len(order) / (4 * FEW))):  # of like size: none of a row or two
         kept[_agreeing(x, y, block)] = True
     return kept
 
