@@ -108,6 +108,11 @@ def test_a_layer_of_which_all_is_masked_is_zero_and_its_parameters_have_gradient
     y.sum().backward()
     assert layer.coef.grad is not None
     assert not bool(layer.coef.grad.any())
+    slope = x.requires_grad_()
+    for _ in range(3):
+        slope = torch.autograd.grad(layer(x).sum() if slope is x else slope.sum(), x, create_graph=True)[0]
+        assert slope.shape == x.shape
+        assert not bool(slope.any())
     layer.mask[0, 0] = 1
     assert bool(layer(x)[:, 0].any())
 

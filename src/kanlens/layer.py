@@ -125,8 +125,9 @@ class KANLayer(nn.Module):
         """Return the sums over the edges, `(..., out)`, without a tensor of size batch x out x in."""
         flat = x.reshape(-1, self.in_features)
         if self.blank:
-            nothing = (self.coef * self.mask[..., None]).sum()  # 0, of which the coefficients have gradients
-            return nothing.expand(*x.shape[:-1], self.out_features)
+            # 0, of which inputs and coefficients have derivatives of every order: sums of none of them
+            nothing = flat[:, :0].exp().sum(1, keepdim=True) + self.coef[:0].sum()
+            return nothing.expand(len(flat), self.out_features).reshape(*x.shape[:-1], self.out_features)
         y = combine(flat, self.masked_coef, self.grid, self._evaluator)
         if (residual := RESIDUALS[self.residual]) is not None:
             y = torch.addmm(y, residual(flat), self.masked_weight.T)
