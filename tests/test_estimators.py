@@ -4,6 +4,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kanlens import LIBRARY, Function, InputError, SymbolicRegressor
+from kanlens import LIBRARY, Front, Function, InputError, SymbolicRegressor
 
 pd = pytest.importorskip("pandas", reason="frames need pandas")
 
@@ -98,6 +99,20 @@ def test_searches_side_by_side_agree_on_a_law() -> None:
     assert str(law.sympy()) == "x_1/x_2"
 
 
+def test_ctrl_c_while_other_searches_go_on_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> Callable[[object], Iterator[Front]]:
+        def run(_: object) -> Iterator[Front]:
+            raise KeyboardInterrupt
+            yield
+
+        return run
+
+    monkeypatch.setattr("kanlens.estimators.Parallel", interrupted)
+    X = table(100, 2)
+    law = SymbolicRegressor(random_state=0, n_jobs=2).fit(X, X[:, 0] / X[:, 1])
+    assert str(law.sympy()) == "x_1/x_2"
+
+
 def test_undefined_predictions_are_said() -> None:
     X = table(100, 1)
     law = SymbolicRegressor(random_state=0).fit(X, np.sqrt(X[:, 0]))
@@ -137,6 +152,8 @@ def test_constants_of_ones_own_stand_in_the_formula_by_name() -> None:
     assert law.predict(length) == pytest.approx(seconds)
     assert law.model_(torch.from_numpy(length))[:, 0].detach().numpy() == pytest.approx(seconds)
     assert law.fit(length, seconds).equations_.exact  # also when it begins with its own formula
+    law.set_params(constants=None)  # what was fitted stays as it is
+    assert law.predict(length) == pytest.approx(seconds)
 
 
 def test_functions_of_ones_own_are_found() -> None:

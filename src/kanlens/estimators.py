@@ -137,8 +137,11 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         y = np.asarray(y, dtype=np.float64)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         if self.selection not in get_args(Rule):  # better said before the search than after it
-            raise InputError(f"expected the selection 'best', 'accurate' or 'simple', got {self.selection!r}.")
+            raise InputError(
+                f"expected the selection 'best', 'accurate' or 'simple', got {self.selection!r}. Choose one."
+            )
         generator = check_random_state(self.random_state)
+        self._constants = dict(self.constants or {})
         settings = [self._settings(int(generator.randint(2**31))) for _ in range(_searches(self.n_jobs))]
         self.equations_ = Front.joined(self._run(X, y, self._counted(X, y, weight, settings[0].seed), settings))
         self.equation_ = self.equations_.choose(self.selection)
@@ -155,7 +158,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             steps=self.max_steps,
             seed=seed,
             start=start,
-            constants=self.constants or {},
+            constants=self._constants,
             dimensions=self._dimensions(),
         )
 
@@ -169,7 +172,9 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"expected a unit for each of {names}, got {sorted(self.units)}. Use '1' for numbers.")
             return Dimensions.of([self.units[name] for name in names], self.target_unit, self.pure_constants)
         if len(self.units) != len(names):
-            raise InputError(f"expected {len(names)} units, one for each column, got {len(self.units)}.")
+            raise InputError(
+                f"expected {len(names)} units, one for each column, got {len(self.units)}. Use '1' for numbers."
+            )
         return Dimensions.of(self.units, self.target_unit, self.pure_constants)
 
     def _counted(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, seed: int) -> np.ndarray | None:
@@ -193,10 +198,14 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         elsewhere: Generator[Front] = parallel(tasks) if settings[1:] else (front for front in list[Front]())
         with _Display(bool(self.verbose)) as watch:
             found = [search(X, y, names=names, weight=weight, settings=settings[0], watch=watch)]
-        if found[0].stop == INTERRUPTED:
+        try:
+            if found[0].stop != INTERRUPTED:
+                found.extend(elsewhere)
+        except KeyboardInterrupt:  # those that have ended count
+            pass
+        finally:
             elsewhere.close()
-            return found
-        return [*found, *elsewhere]
+        return found
 
     def _names(self) -> list[str]:
         if hasattr(self, "feature_names_in_"):
@@ -240,7 +249,7 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _numeric(self) -> "Expr":
         """Return the chosen formula with numbers in place of the user's constants."""
-        return self.equation_.expression.subs(self.constants or {})
+        return self.equation_.expression.subs(self._constants)
 
     def report(self, X: Any, y: Any) -> Any:
         """Return a page that shows the formula's network with the data; see :func:`kanlens.report`."""
