@@ -100,7 +100,7 @@ def fit(
     if json:
         say_json(_record(result, symbols, front))
     else:
-        say(_report(result, symbols, front, len(x)))
+        say(_report(result, symbols, front, len(x) if weight is None else int(weight.count_nonzero())))
     if out is not None:
         model = compile_formula(front.choose().expression, symbols, dtype=torch.float64)
         _write(out, result, symbols, front, model, x, y)
