@@ -21,8 +21,7 @@ def length(tree: Tree, rows: int) -> float:
 
     Examples
     --------
-    >>> from kanlens.constants import Constant
-    from kanlens.trees import Variable, raise_to
+    >>> from kanlens.trees import Variable, raise_to
     >>> square, odd = (raise_to(Variable(0), Fraction(p)) for p in ("2", "7/6"))
     >>> length(square, 100) < length(odd, 100)
     True

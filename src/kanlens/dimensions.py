@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kanlens.errors import InputError, MissingPackageError
-from kanlens.trees import Call, Number, Power, Product, Sum, Tree, Variable, children
+from kanlens.trees import Call, Number, Power, Product, Sum, Tree, Variable
 
 Dimension = tuple[Fraction, ...]
 """Exponents of the base dimensions, such as length and time."""
@@ -110,7 +110,6 @@ class Dimensions:
                 if inside not in (None, self._one) and not cancels:
                     raise _WrongError
                 return self._one
-        raise AssertionError(children(tree))
 
     def _product(self, factors: Iterator[Dimension | None]) -> Dimension | None:
         total: list[Fraction] = [Fraction(0)] * len(self.target)

@@ -38,13 +38,25 @@ def neighbours(tree: Tree, size: int, functions: Mapping[str, Function]) -> Iter
 
     `size` is the number of variables. Local search over formulas is what remains when the structure does not show in
     derivatives, under noise first of all.
+
+    Examples
+    --------
+    >>> raise_to(Variable(0), 3) in list(neighbours(raise_to(Variable(0), 2), 1, {}))
+    True
     """
     wraps = [functions[name] for name in WRAPS if name in functions]
     yield from _variants(tree, size, wraps)
 
 
 def shorter(tree: Tree) -> Iterator[Tree]:
-    """Yield the formulas without one of the terms of a sum."""
+    """Yield the formulas without one of the terms of a sum.
+
+    Examples
+    --------
+    >>> from kanlens.trees import shape
+    >>> [shape(tree) for tree in shorter(add(Variable(0), raise_to(Variable(1), 2)))]
+    ['(^ x1 2)', 'x0']
+    """
     below = children(tree)
     if isinstance(tree, Sum) and len(below) > 1:
         yield from (add(*below[:k], *below[k + 1 :]) for k in range(len(below)))

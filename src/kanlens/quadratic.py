@@ -21,6 +21,12 @@ def gram(rows: Tensor) -> Tensor:
 
     Only those on one side of the diagonal are computed, strip by strip, which takes 0.55 to 0.75 times as
     long as a product of two matrices.
+
+    Examples
+    --------
+    >>> gram(torch.tensor([[1.0, 2.0], [0.0, 3.0]]))
+    tensor([[ 1.,  2.],
+            [ 2., 13.]])
     """
     size = rows.shape[1]
     strip = min(max(size // 4, 32), 128)

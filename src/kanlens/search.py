@@ -381,11 +381,7 @@ class _Hunt:
             next(steps)
         except StopIteration:
             return False
-        except (
-            ArithmeticError,
-            ValueError,
-            RuntimeError,
-        ) as error:
+        except (ArithmeticError, ValueError, RuntimeError) as error:
             logger.debug("a step of the search failed: %s", error)
             return False
         return True

@@ -125,7 +125,7 @@ def approximate(
     inputs, outputs = (part.shape[-1] if getattr(part, "ndim", 1) > 1 else 1 for part in (x, y))
     family = list(shapes(inputs, outputs) if widths is None else widths)
     if not family or starts < 1:
-        raise InputError(f"expected a shape and a start at least, got {len(family)} and {starts}.")
+        raise InputError(f"expected a shape and a start at least, got {len(family)} and {starts}. Add one.")
     first = basis or BSpline(degree=5, intervals=3)
     field = [
         Entrant(math.inf, number, KAN(shape, basis=first, seed=number, dtype=torch.float64))

@@ -251,7 +251,13 @@ def variables(tree: Tree) -> set[int]:
 
 
 def calls(tree: Tree) -> set[str]:
-    """Return the names of the library functions in a tree."""
+    """Return the names of the library functions in a tree.
+
+    Examples
+    --------
+    >>> calls(multiply(Variable(0), Call(LIBRARY["sin"], Call(LIBRARY["exp"], Variable(0))))) == {"exp", "sin"}
+    True
+    """
     own = {tree.function.name} if isinstance(tree, Call) else set()
     return own.union(*map(calls, children(tree)))
 

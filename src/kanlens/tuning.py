@@ -172,9 +172,8 @@ class Tuning:
             held.append(judge)
             with torch.no_grad():
                 outputs.append(model(judge.x))
-            if (
-                best is not None and errors[0] > HOPELESS * best.first
-            ):  # compared on that fold: folds differ in difficulty
+            if best is not None and errors[0] > HOPELESS * best.first:
+                # compared on that fold: folds differ in difficulty
                 error = best.error * errors[0] / best.first
                 return Trial(plan, error, errors[0], steps[0], tuple(held), tuple(outputs))
         return Trial(plan, float(np.mean(errors)), errors[0], round(float(np.mean(steps))), tuple(held), tuple(outputs))
