@@ -6,7 +6,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import sympy
 
 from benchmarks import Table
+from benchmarks.environments import interpreter
 from benchmarks.tutorial import TUTORIAL, is_same
 
 Options = dict[str, Any]
@@ -135,9 +135,5 @@ def _run(contestant: str, task: str, options: Options) -> Any:
 
 
 def environment() -> Path:
-    """Return the interpreter of an environment with pykan, which is made on first use."""
-    python = HOME / "bin" / "python"
-    if not python.exists():
-        venv.create(HOME, with_pip=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-    return python
+    """Return the interpreter of an environment with pykan."""
+    return interpreter(HOME, PACKAGES)

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import sympy
 import torch
 
 from benchmarks import Table
+from benchmarks.environments import interpreter
 from benchmarks.equations import LAWS
 from benchmarks.judge import Law, is_exact, is_recovered, read
 from benchmarks.rivals import NAMES, RIVALS
@@ -105,7 +105,8 @@ def _of_rival(name: str, points: np.ndarray, target: np.ndarray) -> tuple[list[s
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "rows.npy", np.column_stack([points, target]))
         script = Path(__file__).with_name("rivals.py").absolute()
-        command = [str(environment()), str(script), name, "rows.npy", str(SECONDS), "0"]
+        python = interpreter(HOME, [*PACKAGES, *TOOLS], ["--no-build-isolation", *BUILT])
+        command = [str(python), str(script), name, "rows.npy", str(SECONDS), "0"]
         try:
             done = subprocess.run(
                 command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=LAST
@@ -131,14 +132,3 @@ def _read(text: str, places: dict[str, sympy.Symbol]) -> sympy.Expr | None:
 def _rounded(formula: sympy.Expr) -> sympy.Expr:
     """Return a formula with three decimals, as SRBench does: some libraries add a shift of 1e-9 to all they find."""
     return formula.xreplace({number: sympy.Float(round(number, 3)) for number in formula.atoms(sympy.Float)})
-
-
-def environment() -> Path:
-    """Return the interpreter of an environment with the peers, which is made on first use."""
-    python = HOME / "bin" / "python"
-    if not python.exists():
-        venv.create(HOME, with_pip=True)
-        install = [str(python), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*install, *PACKAGES, *TOOLS], check=True)
-        subprocess.run([*install, "--no-build-isolation", *BUILT], check=True)
-    return python
