@@ -9,7 +9,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors shards version curvature views budget removal",
+    "errors shards version curvature views budget removal answers",
     "quadratic moments cardinal front",
     "bases functions solvers data preparation tables constants simplify expressions languages container",
     "native expansions trees surrogate",

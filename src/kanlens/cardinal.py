@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.answers import holds
+
 Rows = tuple[tuple[float, ...], ...]
 
 
@@ -155,23 +157,14 @@ class Cardinal:
 
     def _go_on(self, full: Tensor, past: Tensor) -> None:
         """Add the tangents beyond the grid to values `(in, size, batch)` at its border."""
-        if _holds((past == 0).all()):
+        # reading it costs time on a GPU, and compilers cannot
+        if not torch.compiler.is_compiling() and past.device.type == "cpu" and holds((past == 0).all()):
             return
         below, above = past.clamp(max=0), past.clamp(min=0)
         for border, first, beyond in ((-1, 0, below), (0, self.intervals - 1, above)):
             for j, row in enumerate(_rises(self.degree)):
                 if row[border]:
                     full[:, first + j].add_(beyond, alpha=row[border])
-
-
-def _holds(answer: Tensor) -> bool:
-    """Read a yes or no, which is no where reading it costs (GPUs) or cannot be done (compilers, vmap)."""
-    if torch.compiler.is_compiling() or answer.device.type != "cpu":
-        return False
-    try:
-        return bool(answer)
-    except RuntimeError:
-        return False
 
 
 @functools.cache

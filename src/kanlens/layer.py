@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kanlens.answers import holds
 from kanlens.bases import Basis, BSpline, Evaluator
 from kanlens.combination import combine
 
@@ -152,8 +153,8 @@ class KANLayer(nn.Module):
     def look(self) -> None:
         """Notice what was written into the mask and the grid; only a compiled layer needs to be told."""
         self._seen = (self.mask, _version(self.mask), self.grid, _version(self.grid), self.basis)
-        self._whole = _holds((self.mask == 1).all())
-        self._blank = _holds((self.mask == 0).all())
+        self._whole = holds((self.mask == 1).all())
+        self._blank = holds((self.mask == 0).all())
         self._evaluator = self.basis.on(self.grid)
 
     def _look_again(self) -> None:
@@ -177,11 +178,3 @@ class KANLayer(nn.Module):
 def _version(tensor: Tensor) -> int:
     """Return how often a tensor was written to; those made in inference mode do not count."""
     return 0 if tensor.is_inference() else tensor._version
-
-
-def _holds(answer: Tensor) -> bool:
-    """Read a yes or no; where tensors have no values (meta, fake, mapped by vmap) it is no."""
-    try:
-        return bool(answer)
-    except RuntimeError:
-        return False
