@@ -89,7 +89,7 @@ HELD_FROM = 40
 """Rows from which a fifth is held out: fewer than eight say little about an error, and are missed in the fit."""
 
 MOST = 4000
-"""Rows that formulas are fitted to while the search goes on; those in the end are fitted to all."""
+"""Rows that formulas are fitted to at most, in the end with some of those that were held out."""
 
 FEW = 240
 """Rows that a formula is first fitted to."""
@@ -110,7 +110,7 @@ POOL = 60
 """Formulas of different shapes that are remembered, the likeliest ones."""
 
 FINALISTS = 3
-"""Of those, the ones that are fitted to all rows."""
+"""Of those that are fitted to few rows, the ones that are fitted to all but those held out."""
 
 TURNS = 3
 """Formulas whose neighbours must have been tried before a search ends under noise."""
