@@ -130,7 +130,9 @@ SENSELESS: list[dict[str, object]] = [
     {"selection": "nicest"},
     {"loss": "cubed"},
     {"constants": {"g": 0.0}},
+    {"constants": {"g": "9.8"}},
     {"constants": {"x_1": 2.0}},
+    {"units": "m"},
 ]
 
 

@@ -171,9 +171,9 @@ class SymbolicRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             if self.units.keys() != set(names):
                 raise InputError(f"expected a unit for each of {names}, got {sorted(self.units)}. Use '1' for numbers.")
             return Dimensions.of([self.units[name] for name in names], self.target_unit, self.pure_constants)
-        if len(self.units) != len(names):
+        if isinstance(self.units, str) or len(self.units) != len(names):
             raise InputError(
-                f"expected {len(names)} units, one for each column, got {len(self.units)}. Use '1' for numbers."
+                f"expected {len(names)} units, one for each column, got {self.units!r}. Use '1' for numbers."
             )
         return Dimensions.of(self.units, self.target_unit, self.pure_constants)
 

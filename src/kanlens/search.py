@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -160,7 +161,7 @@ class SearchSettings:
         if self.steps is not None and self.steps < 1:
             raise InputError(f"expected a limit of at least 1 step, got {self.steps}. Use None for none.")
         for name, value in self.constants.items():
-            if not (name.isidentifier() and math.isfinite(value) and value):
+            if not (name.isidentifier() and isinstance(value, Real) and math.isfinite(value) and value):
                 raise InputError(f"expected constants such as {{'g': 9.81}}, got {name!r}: {value}. Leave zeros out.")
 
 
