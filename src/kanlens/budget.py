@@ -6,6 +6,9 @@ import time
 FIRST = 3
 """Steps that no limit of seconds takes away: lines and power products, some milliseconds."""
 
+SEARCHING = 0.9
+"""Share of the seconds that the search itself may take; the rest is for naming the constants of what it found."""
+
 
 class TimeIsUpError(Exception):
     """Ends a search at its limit; the message says which."""
@@ -43,8 +46,15 @@ class Budget:
         self.spent += 1
 
     def late(self) -> bool:
-        """Tell whether the seconds are used up."""
-        return self.spent >= FIRST and self.elapsed > (math.inf if self.seconds is None else self.seconds)
+        """Tell whether the search has used up its share of the seconds."""
+        return self.spent >= FIRST and self._over(SEARCHING)
+
+    def over(self) -> bool:
+        """Tell whether all seconds are used up."""
+        return self._over(1.0)
+
+    def _over(self, share: float) -> bool:
+        return self.elapsed > (math.inf if self.seconds is None else share * self.seconds)
 
     def check(self) -> None:
         """End the search if a limit is reached.

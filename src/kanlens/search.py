@@ -616,7 +616,8 @@ class _Hunt:
         kept = [b for b in self.best.values() if self._allowed(b.tree)] or list(self.best.values())
         rivals = sorted(self.pool.values(), key=lambda b: b.bits)[: SHOWN if exact else RIVALS] if stop else []
         try:
-            named = [self._named(b.tree) for b in rivals]
+            named = self._named_in_time(rivals)
+            rivals = rivals[: len(named)]
             ranked = sorted(named, key=lambda n: n[0])
             equations = [self._equation(*one, place < SHOWN) for place, one in enumerate(ranked)]
         except KeyboardInterrupt:  # nothing found is lost, only its form
@@ -624,6 +625,15 @@ class _Hunt:
         rest = [b for b in kept if b not in rivals]
         equations += [self._equation(self._bits(b.tree, left_out(b.tree, self.rows)), b.tree, b.tree) for b in rest]
         return Front.of(equations, exact=exact, stop=stop, seconds=self.budget.elapsed)
+
+    def _named_in_time(self, rivals: "list[_Best]") -> list[tuple[float, Tree, Tree]]:
+        """Return the likeliest formulas with their constants named, the first at least: long ones take seconds each."""
+        named: list[tuple[float, Tree, Tree]] = []
+        for best in rivals:
+            if named and self.budget.over():
+                break
+            named.append(self._named(best.tree))
+        return named
 
     def _named(self, tree: Tree) -> tuple[float, Tree, Tree]:
         """Return the bits of a formula with its constants fitted to all rows and named, that formula, and itself."""

@@ -59,7 +59,7 @@ NATURAL = ("sin", "cos", "exp", "log")
 LISTED = 60
 """Fits of one kind that become formulas."""
 
-POLISHED = ((40, 3), (12, 9))
+POLISHED = ((40, 5), (14, 8))
 """Targets that each function is polished for, the best so far, and Gauss-Newton steps, in two rounds."""
 
 
