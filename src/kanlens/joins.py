@@ -16,10 +16,10 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import Function
+from kanlens.naming import curve_names, simplest_first
 from kanlens.problems import Problem
 from kanlens.surrogate import Surrogate
 from kanlens.trees import Call, Number, Product, Sum, Tree, Variable, add, multiply, substitute
-from kanlens.univariate import curve_names, simplest_first
 
 BASIS = BSpline(degree=5, intervals=8)
 

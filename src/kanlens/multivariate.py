@@ -10,10 +10,11 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import LIBRARY, Function
+from kanlens.naming import curve_names, simplest_first
 from kanlens.problems import EXPONENTIAL, Outer, Problem, outers
 from kanlens.sparse import best_subsets, coefficients
 from kanlens.trees import Call, Number, Tree, Variable, add, monomial, multiply, raise_to, substitute, values
-from kanlens.univariate import Guess, curve_names, simplest_first
+from kanlens.univariate import Guess
 
 POINTS = 400
 """Rows that comparisons of many features look at."""

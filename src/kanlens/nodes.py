@@ -12,13 +12,14 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import Function
+from kanlens.naming import curve_names, simplest_first
 from kanlens.network import KAN
 from kanlens.problems import Problem
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.surgery import refine
 from kanlens.training import fit
 from kanlens.trees import Call, Number, Sum, Tree, Variable, add, multiply, substitute, values
-from kanlens.univariate import Guess, curve_names, simplest_first
+from kanlens.univariate import Guess
 
 POINTS = 600
 """Rows that the splines are fitted to."""

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import Function
+from kanlens.naming import curve_names
 from kanlens.problems import Problem
 from kanlens.surrogate import Surrogate
 from kanlens.trees import Number, Tree, Variable, add, monomial, multiply, substitute, whole
-from kanlens.univariate import curve_names
 
 DENOMINATORS = (1, 2, 3)
 """Of the exponents that a scaling may have."""

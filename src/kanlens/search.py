@@ -21,6 +21,7 @@ from torch import Tensor
 
 from kanlens.budget import Budget, TimeIsUpError
 from kanlens.candidates import Library, as_library
+from kanlens.compounds import compounds, nested
 from kanlens.constants import named_products
 from kanlens.data import Array, pair, precision
 from kanlens.description import length
@@ -94,6 +95,9 @@ MOST = 4000
 
 FEW = 240
 """Rows that a formula is first fitted to."""
+
+COMPOUND = 4.0
+"""Rank of pairs of functions of a feature that a reduction has left."""
 
 INTERRUPTED = "It was interrupted."
 """Why a search ended on Ctrl-C."""
@@ -432,7 +436,7 @@ class _Hunt:
         if above == math.inf and error > OPEN * self.variance**0.5:
             self._push(5, self._try(hinges(problem, self.functions)))
         if problem.size == 1:
-            yield from self._try(univariate(problem, self.functions))
+            yield from self._of_one(problem, whole=above == math.inf)
             return
         yield from self._try(scaled_products(problem, self.functions))
         self._push(problem.size - 1, self._try(few_terms(problem)))
@@ -445,6 +449,18 @@ class _Hunt:
         else:
             self._by_derivatives(problem, smooth, error)
             self._push(20 + problem.size, self._by_trial(problem, smooth, error))
+
+    def _of_one(self, problem: Problem, whole: bool) -> Iterator[None]:
+        """Try functions of the only feature; pairs of them take seconds, and wait where it is one reduction of many."""
+        kinds = univariate(problem, self.functions)
+        yield from self._try(itertools.islice(kinds, 3))
+        if self.noisy:  # what is left of noise does not tell pairs apart
+            yield from self._try(nested(problem, self.functions))
+        elif whole:
+            yield from self._try(compounds(problem, self.functions))
+        else:
+            self._push(COMPOUND, self._try(compounds(problem, self.functions)))
+        yield from self._try(kinds)
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
         """Push the reductions that derivatives hint at and that a stand-in on the smaller problem is no worse for."""

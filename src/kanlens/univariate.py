@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -11,10 +11,8 @@ import torch
 from torch import Tensor
 
 from kanlens.candidates import absorb, starts
-from kanlens.constants import nearby
 from kanlens.functions import Function
 from kanlens.problems import EXPONENTIAL, IDENTITY, Outer, Problem, outers
-from kanlens.refit import Rows, refit
 from kanlens.sparse import best_subsets, coefficients
 from kanlens.trees import (
     Number,
@@ -22,14 +20,10 @@ from kanlens.trees import (
     Variable,
     add,
     apply,
-    complexity,
     multiply,
-    numbers,
     raise_to,
-    tidy,
     values,
     whole,
-    with_numbers,
 )
 
 POINTS = 120
@@ -44,12 +38,6 @@ MULTIPLIERS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 INNER = ("x^2", "1/x", "sqrt", "1/x^2", "exp", "log", "sin", "cos", "tanh")
 """Functions of the variable that may stand inside the function."""
 
-WITHIN = ("sin", "cos", "exp", "tanh")
-"""Functions that stand inside another one at any scale of the variable."""
-
-AROUND = ("sin", "exp", "log", "tanh", "sqrt", "x^2", "1/x", "arctan")
-"""Functions that stand around those."""
-
 UNDONE = {"inverse arcsin": ("sin", "cos"), "inverse arccos": ("sin", "cos"), "inverse arctan": ("tan",)}
 """Functions that an outer one undoes: a long way to write a straight line."""
 
@@ -61,10 +49,6 @@ LISTED = 60
 
 POLISHED = ((40, 5), (14, 8))
 """Targets that each function is polished for, the best so far, and Gauss-Newton steps, in two rounds."""
-
-
-PLAIN = 13
-"""Symbols up to which a formula that fits a curve as well as it is known ends the search for others."""
 
 
 class Guess(NamedTuple):
@@ -133,39 +117,12 @@ def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 
     yield _best(_sums(problem, curve, functions, most))
     targets = Targets.of(curve)
     yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
-    yield _best(_nested(problem, curve, functions))
     inner: list[Guess] = []
     for function in (functions[name] for name in INNER if name in functions):
         argument = function.torch(curve.s)
         if torch.isfinite(argument).all() and float(argument.std()) > 0:
             inner += _scaled(problem, targets, argument, apply(function, Variable(0)), functions)
     yield _best(inner)
-
-
-def _nested(problem: Problem, curve: Curve, functions: Mapping[str, Function]) -> list[Guess]:
-    """Return `t = c f(a g(s v) + b) + d` for common functions g at several scales, best of a grid each."""
-    targets = Targets.of(curve, plain=True)
-    size = float(curve.s.abs().amax()) or 1.0
-    found: dict[tuple[str, str], Guess] = {}  # one scale for each pair of functions: the fit corrects it
-    for name, scale in itertools.product(WITHIN, torch.logspace(-0.5, 1.0, 14) / size):
-        if name not in functions:
-            continue
-        v = functions[name].torch(float(scale) * curve.s)
-        centre, half = float(v.amin() + v.amax()) / 2, float(v.amax() - v.amin()) / 2
-        if not (math.isfinite(half) and half > 0):
-            continue
-        u = (v - centre) / half
-        inside = apply(functions[name], multiply(Number(float(scale)), Variable(0)))
-        for function in (functions[f] for f in AROUND if f in functions):
-            _, start = _scan(function, u, targets, centre / half)
-            a, b = start.T
-            c, d, error = (float(row) for row in _solve(function, a, b, u, targets.tau, targets.weight))
-            argument = add(multiply(Number(float(a) / half), inside), Number(float(b) - float(a) * centre / half))
-            body = add(multiply(Number(c), apply(function, argument)), Number(d))
-            pair = (name, function.name)
-            if pair not in found or error < found[pair].error:
-                found[pair] = Guess(problem.formula(body), error)
-    return list(found.values())
 
 
 def _best(guesses: list[Guess]) -> list[Guess]:
@@ -331,62 +288,3 @@ def _terms(curve: Curve, functions: Mapping[str, Function]) -> tuple[Tensor, lis
     columns = torch.stack([values(tree, curve.s[:, None]) for tree in trees], 1)
     sound = torch.isfinite(columns).all(0)
     return columns[:, sound], [tree for tree, good in zip(trees, sound.tolist(), strict=True) if good]
-
-
-def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doubt: float = 3e-5) -> list[Tree]:
-    """Return the likeliest formulas of a curve, in Variable(0), short ones first where they are as good.
-
-    `doubt` is how far off the curve itself is, as a share of its deviation: it was read off splines.
-    """
-    rows = Rows(s[:, None], part)
-    floor = doubt**2 * rows.variance() + 1e-300
-
-    def price(tree: Tree, error: float) -> float:
-        return 10 * math.log2(error + floor) + 4 * complexity(tree)
-
-    fitted: dict[Tree, float] = {}
-    for guesses in itertools.islice(univariate(Problem.of(rows), functions, most=2), 3):
-        likeliest = sorted(guesses, key=lambda g: price(*g))[:10]
-        found = [refit(guess.tree, rows.first(200), 8) for guess in likeliest]
-        fitted |= {tree: price(tree, error) for tree, error in found}
-        if any(error <= 2 * floor and complexity(tree) <= PLAIN for tree, error in found):
-            break
-    best = _different(sorted(fitted, key=lambda tree: fitted[tree]), rows)[:4]
-    return list(dict.fromkeys(named for tree in best for named in (_snapped(tree, rows, floor), tree)))
-
-
-def _different(trees: Sequence[Tree], rows: Rows) -> list[Tree]:
-    """Return the formulas that are not one before them in other words, as a sine is a cosine."""
-    kept: dict[Tree, Tensor] = {}
-    for tree in trees:
-        found = values(tree, rows.x)
-        near = 1e-9 * float(found.abs().amax())
-        if not any(float((found - other).abs().amax()) <= near for other in kept.values()):
-            kept[tree] = found
-    return list(kept)
-
-
-def _snapped(tree: Tree, rows: Rows, floor: float) -> Tree:
-    """Return the formula with its constants inside functions made simple where the curve allows it.
-
-    A curve is known to three or four digits; with the right constants, what is left to explain is as exact as the data.
-    """
-    tree, error = refit(tree, rows, 8)
-    for place, number in enumerate(numbers(tree)):
-        if number.exact is not None:
-            continue
-        for constant in nearby(number.value, 2e-3 * abs(number.value) + 1e-3):
-            found = numbers(tree)
-            changed = [Number(constant.value, constant) if j == place else n for j, n in enumerate(found)]
-            trial, there = refit(with_numbers(tree, changed), rows, 8)
-            if there <= 3 * error + floor:
-                tree = trial
-                break
-    return tidy(tree)
-
-
-def simplest_first(names: Sequence[Sequence[Tree]]) -> Iterator[tuple[Tree, ...]]:
-    """Yield choices of one name for each curve, those of high rank first."""
-    ranks = itertools.product(*(range(len(trees)) for trees in names))
-    for rank in sorted(ranks, key=sum):
-        yield tuple(trees[k] for trees, k in zip(names, rank, strict=True))

@@ -1,0 +1,83 @@
+"""Names for curves that were read off data: short formulas as exact as the curve is known."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from torch import Tensor
+
+from kanlens.compounds import nested
+from kanlens.constants import nearby
+from kanlens.functions import Function
+from kanlens.problems import Problem
+from kanlens.refit import Rows, refit
+from kanlens.trees import Number, Tree, complexity, numbers, tidy, values, with_numbers
+from kanlens.univariate import Guess, univariate
+
+PLAIN = 13
+"""Symbols up to which a formula that fits a curve as well as it is known ends the search for others."""
+
+
+def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doubt: float = 3e-5) -> list[Tree]:
+    """Return the likeliest formulas of a curve, in Variable(0), short ones first where they are as good.
+
+    `doubt` is how far off the curve itself is, as a share of its deviation: it was read off splines.
+    """
+    rows = Rows(s[:, None], part)
+    floor = doubt**2 * rows.variance() + 1e-300
+
+    def price(tree: Tree, error: float) -> float:
+        return 10 * math.log2(error + floor) + 4 * complexity(tree)
+
+    fitted: dict[Tree, float] = {}
+    for guesses in _kinds(Problem.of(rows), functions):
+        likeliest = sorted(guesses, key=lambda g: price(*g))[:10]
+        found = [refit(guess.tree, rows.first(200), 8) for guess in likeliest]
+        fitted |= {tree: price(tree, error) for tree, error in found}
+        if any(error <= 2 * floor and complexity(tree) <= PLAIN for tree, error in found):
+            break
+    best = _different(sorted(fitted, key=lambda tree: fitted[tree]), rows)[:4]
+    return list(dict.fromkeys(named for tree in best for named in (_snapped(tree, rows, floor), tree)))
+
+
+def _kinds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
+    """Yield guesses for a curve, plain ones first."""
+    yield from itertools.islice(univariate(problem, functions, most=2), 3)
+    yield from nested(problem, functions)
+
+
+def _different(trees: Sequence[Tree], rows: Rows) -> list[Tree]:
+    """Return the formulas that are not one before them in other words, as a sine is a cosine."""
+    kept: dict[Tree, Tensor] = {}
+    for tree in trees:
+        found = values(tree, rows.x)
+        near = 1e-9 * float(found.abs().amax())
+        if not any(float((found - other).abs().amax()) <= near for other in kept.values()):
+            kept[tree] = found
+    return list(kept)
+
+
+def _snapped(tree: Tree, rows: Rows, floor: float) -> Tree:
+    """Return the formula with its constants inside functions made simple where the curve allows it.
+
+    A curve is known to three or four digits; with the right constants, what is left to explain is as exact as the data.
+    """
+    tree, error = refit(tree, rows, 8)
+    for place, number in enumerate(numbers(tree)):
+        if number.exact is not None:
+            continue
+        for constant in nearby(number.value, 2e-3 * abs(number.value) + 1e-3):
+            found = numbers(tree)
+            changed = [Number(constant.value, constant) if j == place else n for j, n in enumerate(found)]
+            trial, there = refit(with_numbers(tree, changed), rows, 8)
+            if there <= 3 * error + floor:
+                tree = trial
+                break
+    return tidy(tree)
+
+
+def simplest_first(names: Sequence[Sequence[Tree]]) -> Iterator[tuple[Tree, ...]]:
+    """Yield choices of one name for each curve, those of high rank first."""
+    ranks = itertools.product(*(range(len(trees)) for trees in names))
+    for rank in sorted(ranks, key=sum):
+        yield tuple(trees[k] for trees, k in zip(names, rank, strict=True))

@@ -1,0 +1,94 @@
+"""Functions inside and beside each other: derivatives against autograd, laws found to round-off."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from kanlens.chains import Chain, Combination, Interaction, Link, chain_slopes, chain_tree, project
+from kanlens.compounds import compounds, nested
+from kanlens.functions import LIBRARY
+from kanlens.problems import Problem
+from kanlens.refit import Rows
+from kanlens.trees import values
+from kanlens.univariate import Guess
+
+S = torch.linspace(-1, 1, 300, dtype=torch.float64)
+
+INNER = Link(LIBRARY["sin"], 1.3, 0.0, "a")
+CHAIN: Chain = (INNER, Link(LIBRARY["x^2"], 1.0, 0.0, ""), Link(LIBRARY["tanh"], 0.7, -0.2, "ab"))
+
+
+def problem(law: Callable[[Tensor], Tensor]) -> Problem:
+    return Problem.of(Rows(S[:, None], law(S)))
+
+
+def least(kinds: Iterator[list[Guess]]) -> float:
+    """Return the smallest error, looking no further than to an exact one."""
+    best = math.inf
+    for guesses in kinds:
+        best = min([best, *(guess.error for guess in guesses)])
+        if best < 1e-20:
+            break
+    return best
+
+
+def test_a_chain_is_its_formula() -> None:
+    value, _ = chain_slopes(CHAIN, S)
+    torch.testing.assert_close(value, values(chain_tree(CHAIN), S[:, None]))
+    torch.testing.assert_close(value, torch.tanh(0.7 * torch.sin(1.3 * S) ** 2 - 0.2))
+
+
+def test_slopes_of_a_chain_are_autograds() -> None:
+    letters = torch.tensor([[1.3, 0.0], [1.0, 0.0], [0.7, -0.2]], dtype=torch.float64)
+
+    def value(ab: Tensor) -> Tensor:
+        return torch.tanh(ab[2, 0] * (ab[1, 0] * torch.sin(ab[0, 0] * S + ab[0, 1]) + ab[1, 1]) ** 2 + ab[2, 1])
+
+    truth = torch.autograd.functional.jacobian(value, letters)
+    _, slopes = chain_slopes(CHAIN, S)
+    held = torch.tensor([True, False, False, False, True, True])
+    torch.testing.assert_close(slopes, truth.flatten(1).mT * held[:, None])
+
+
+@pytest.mark.parametrize("kind", [Combination, Interaction])
+def test_projection_reaches_round_off_from_nearby(kind: type[Combination]) -> None:
+    exact = kind(((Link(LIBRARY["exp"], 0.8, 0.0, "a"),), CHAIN))
+    t = values(exact.formula([1.5, -0.4, 0.3]), S[:, None])
+    near = kind(((Link(LIBRARY["exp"], 0.6, 0.0, "a"),), (INNER._replace(a=1.5), *CHAIN[1:])))
+    error, model, coef = project([near], S, t, torch.ones_like(S), 30, 0.0)[0]
+    assert error < 1e-24
+    torch.testing.assert_close(values(model.formula(coef), S[:, None]), t)
+
+
+def test_a_model_that_is_undefined_is_last() -> None:
+    root = Combination(((Link(LIBRARY["sqrt"], 1.0, 0.0, "b"),),))
+    sine = Combination(((INNER,),))
+    found = project([root, sine], S, torch.sin(1.4 * S), torch.ones_like(S), 20, 0.0)
+    assert found[0][0] < 1e-24
+    assert found[1][0] == math.inf
+
+
+def test_a_function_inside_another_one_is_found() -> None:
+    assert least(nested(problem(lambda s: 2 * torch.sin(1.3 * torch.tanh(3 * s)) - 1), LIBRARY)) < 1e-20
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        lambda s: torch.exp(1.1 * s) + 0.7 * torch.log(torch.sin(1.7 * s) + 1.9),
+        lambda s: torch.exp(1.1 * s) * (s**2 + 1.6).sqrt(),
+        lambda s: torch.exp(s**2 + torch.sin(2.2 * s)),
+    ],
+    ids=["sum", "product", "sum inside exp"],
+)
+def test_two_functions_beside_each_other_are_found(law: Callable[[Tensor], Tensor]) -> None:
+    assert least(compounds(problem(law), LIBRARY)) < 1e-20
+
+
+def test_few_points_and_few_functions_do_no_harm() -> None:
+    few = Problem.of(Rows(S[:5, None], S[:5]))
+    assert list(nested(few, LIBRARY)) == list(compounds(few, LIBRARY)) == []
+    assert list(compounds(problem(torch.sin), {})) == []
