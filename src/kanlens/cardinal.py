@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -47,6 +47,12 @@ class Cardinal:
 
     degree: int
     intervals: int
+    pieces: Rows = field(init=False, repr=False, compare=False)  # no cache of functions, which compilers warn of
+    rises: Rows = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pieces", _pieces(self.degree))
+        object.__setattr__(self, "rises", _rises(self.degree))
 
     @property
     def size(self) -> int:
@@ -82,7 +88,7 @@ class Cardinal:
     def pull_back(self, x: Tensor, grid: Tensor, grad: Tensor) -> Tensor:
         """Return the derivative `(batch, in)` by `x` of the sum of the values times `grad (batch, in, size)`."""
         place = self._place(x, grid)
-        rises = self._polynomials(place.fraction, _rises(self.degree))  # (degree + 1, in, batch)
+        rises = self._polynomials(place.fraction, self.rises)  # (degree + 1, in, batch)
         picked = grad.permute(1, 2, 0).reshape(-1).index_select(0, self._slots(place)).view_as(rises)
         return ((picked * rises).sum(0) / place.step).T
 
@@ -104,7 +110,7 @@ class Cardinal:
 
         A rise is the derivative by the fraction of the interval.
         """
-        both = self._polynomials(place.fraction, _pieces(self.degree) + _rises(self.degree))
+        both = self._polynomials(place.fraction, self.pieces + self.rises)
         live, rises = both.tensor_split(2)
         return torch.addcmul(live, place.past, rises), rises
 
@@ -162,12 +168,11 @@ class Cardinal:
             return
         below, above = past.clamp(max=0), past.clamp(min=0)
         for border, first, beyond in ((-1, 0, below), (0, self.intervals - 1, above)):
-            for j, row in enumerate(_rises(self.degree)):
+            for j, row in enumerate(self.rises):
                 if row[border]:
                     full[:, first + j].add_(beyond, alpha=row[border])
 
 
-@functools.cache
 def _pieces(degree: int) -> Rows:
     """Return the `degree + 1` polynomials that a B-spline consists of, as rows of Bernstein form.
 
@@ -186,7 +191,6 @@ def _pieces(degree: int) -> Rows:
     return tuple(map(tuple, pieces))
 
 
-@functools.cache
 def _rises(degree: int, order: int = 1) -> Rows:
     """Return their derivatives: differences of the pieces of a lower degree, as rows of the same form."""
     if order > degree:
