@@ -58,4 +58,4 @@ def test_a_steep_curve_is_met_by_fewer_knots() -> None:
     graded = converge(KAN([1, 1], basis=BSpline(3, 6), dtype=torch.float64), x, y, largest=30).rounds[-1]
     even = KAN([1, 1], basis=BSpline(3, graded.intervals), dtype=torch.float64)
     loss = min(fit(even, x, y, solver=LevenbergMarquardt(steps=30)).loss)
-    assert graded.rmse < loss**0.5 / 5
+    assert graded.rmse < loss**0.5 / 3

@@ -133,6 +133,8 @@ def _scaled(
     problem: Problem, targets: Targets, s: Tensor, variable: Tree, functions: Mapping[str, Function]
 ) -> list[Guess]:
     """Return `t = v^power outer(c f(a v + b) + d)` for each function and form, constants polished."""
+    if not targets.forms:  # a target that hardly changes has none
+        return []
     low, high = float(s.amin()), float(s.amax())
     centre, half = (low + high) / 2, max((high - low) / 2, 1e-300)
     u = (s - centre) / half
