@@ -372,7 +372,7 @@ class _Hunt:
         if not self.noisy:
             self.noisy = True
             self._push(-2, self._improve(0))
-        elif len(self.changed) >= min(TURNS, len(self.pool)):
+        elif self.held is self.rows or len(self.changed) >= min(TURNS, len(self.pool)):
             raise _ExplainedError
 
     def _step(self, steps: Iterator[None]) -> bool:
@@ -513,9 +513,12 @@ class _Hunt:
         yield from self._try(additive(problem, self.functions, self.noise))
 
     def _improve(self, turn: int) -> Iterator[None]:
-        """Try what is one change away from the likeliest formula that this was not done with yet; come back later."""
+        """Try what is one change away from the likeliest formula that this was not done with yet; come back later.
+
+        Not where no rows are held out: of thousands of formulas, one fits few rows by chance.
+        """
         waiting = [key for key in self.pool if key not in self.changed]
-        if not waiting:
+        if not waiting or self.held is self.rows:
             return
         key = min(waiting, key=lambda k: self.pool[k].bits)
         self.changed.add(key)
