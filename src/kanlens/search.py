@@ -444,10 +444,10 @@ class _Hunt:
         for number, smaller in enumerate(indices(problem) if rough else ()):
             self._push(1.5 + 0.1 * number, self._solve(smaller, error))
         self._push(10 + problem.size, self._slow(problem, smooth, error))
+        self._by_derivatives(problem, smooth, error)
         if self.noisy:
             yield from self._by_trial(problem, smooth, error)
-        else:
-            self._by_derivatives(problem, smooth, error)
+        else:  # what a stand-in takes for noise may also be a kink, so that derivatives are asked in either case
             self._push(20 + problem.size, self._by_trial(problem, smooth, error))
 
     def _of_one(self, problem: Problem, whole: bool) -> Iterator[None]:
@@ -538,8 +538,8 @@ class _Hunt:
         yield
 
     def _last(self) -> float:
-        """Return the rank of formulas one change away from another: under noise, before what is slow."""
-        return 2.5 if self.noisy else 30.0
+        """Return the rank of formulas one change away from another: under noise, beside what is slow."""
+        return 9.5 if self.noisy else 30.0
 
     def _try(self, kinds: Iterator[list[Guess]]) -> Iterator[None]:
         for guesses in kinds:
@@ -638,12 +638,16 @@ class _Hunt:
             named = self._named_in_time(rivals)
             rivals = rivals[: len(named)]
             ranked = sorted(named, key=lambda n: n[0])
-            equations = [self._equation(*one, place < SHOWN) for place, one in enumerate(ranked)]
+            equations = [self._equation(*one, self._is_shown(place)) for place, one in enumerate(ranked)]
         except KeyboardInterrupt:  # nothing found is lost, only its form
             rivals, equations = [], []
         rest = [b for b in kept if b not in rivals]
         equations += [self._equation(self._bits(b.tree, left_out(b.tree, self.rows)), b.tree, b.tree) for b in rest]
         return Front.of(equations, exact=exact, stop=stop, seconds=self.budget.elapsed)
+
+    def _is_shown(self, place: int) -> bool:
+        """Tell whether a formula gets a form for readers: the likeliest one always, others if time is left."""
+        return place == 0 or (place < SHOWN and not self.budget.over())
 
     def _named_in_time(self, rivals: "list[_Best]") -> list[tuple[float, Tree, Tree]]:
         """Return the likeliest formulas with their constants named, the first at least: long ones take seconds each."""
