@@ -289,3 +289,8 @@ def test_the_columns_that_matter_are_seen_in_a_wide_table() -> None:
     assert narrow is not None
     assert narrow.columns == (Variable(3), Variable(7), Variable(20))
     assert screened(narrow, seed=0) is None
+
+
+def test_nine_columns_that_all_matter_are_all_kept() -> None:
+    x = torch.rand(500, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 1
+    assert screened(Problem.of(Rows(x, x[:, :4].prod(1) / x[:, 4:].square().sum(1))), seed=0) is None

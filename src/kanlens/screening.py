@@ -10,8 +10,11 @@ from kanlens.trees import Variable
 WIDE = 8
 """Features from which the few that matter are looked for first."""
 
-COUNTS = (1, 2, 3, 4, 5, 6, 8, 10)
-"""Numbers of features that are compared."""
+COUNTS = (10, 8, 6, 5, 4, 3, 2, 1)
+"""Numbers of features that are compared. A stand-in for more has too many lengths to fit."""
+
+AS_GOOD, HOPELESS = 1.05, 1.5
+"""Error, as a multiple of the least, up to which fewer features are enough, and from which still fewer are not tried."""
 
 ROWS = 2000
 """Rows that the trees see."""
@@ -33,10 +36,10 @@ def distinct(x: Tensor) -> list[int]:
 
 
 def screened(problem: Problem, seed: int) -> Problem | None:
-    """Return the problem of those features that a smooth stand-in does best with, None if the problem is not wide.
+    """Return the problem of those features that a smooth stand-in does best with, None if it is narrow or takes all.
 
     Randomised trees (Geurts et al. 2006) say which features matter most, whatever the law; a stand-in for each number
-    of the first ones says how many it takes. A stand-in for all of them would have too many lengths to fit.
+    of the first ones says how many it takes.
     """
     if problem.size < WIDE:
         return None
@@ -45,8 +48,10 @@ def screened(problem: Problem, seed: int) -> Problem | None:
     trees = ExtraTreesRegressor(100, min_samples_leaf=3, max_features=0.5, random_state=seed)
     trees.fit(problem.z[:ROWS].numpy(), problem.t[:ROWS].numpy())
     order = trees.feature_importances_.argsort()[::-1].tolist()
-    counts = [count for count in COUNTS if count < problem.size]
-    errors = [surrogate(problem.z[:, order[:count]], problem.t, seed).error for count in counts]
-    least = min(errors)
-    count = next(count for count, error in zip(counts, errors, strict=True) if error <= 1.05 * least)
-    return problem.reduced([Variable(k) for k in sorted(order[:count])])
+    errors: dict[int, float] = {}
+    for count in dict.fromkeys(min(count, problem.size) for count in COUNTS):
+        errors[count] = surrogate(problem.z[:, order[:count]], problem.t, seed).error
+        if errors[count] > HOPELESS * min(errors.values()):
+            break
+    count = min(count for count, error in errors.items() if error <= AS_GOOD * min(errors.values()))
+    return problem.reduced([Variable(k) for k in sorted(order[:count])]) if count < problem.size else None
