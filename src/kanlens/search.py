@@ -40,6 +40,7 @@ from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations, unscaled
 from kanlens.refit import Rows, left_out, mean_square, merged, refit, without_traces
 from kanlens.screening import distinct, screened
+from kanlens.signomials import FORMS, LONGER, Form, signomials, waves
 from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
 from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, planted, shape, symbolic
@@ -419,6 +420,8 @@ class _Hunt:
         """Try what a smooth stand-in suggests."""
         if problem.size <= 2:  # of more variables, one that joins some of them first has a shorter form
             yield from self._try(polynomials(problem))
+        if problem.size > 1:
+            yield from self._by_exponents(problem, whole=above == math.inf)
         smooth = surrogate(problem.z, problem.t, self.settings.seed)
         error = self._error_of(problem, smooth)
         if not (math.isfinite(error) and torch.isfinite(smooth.slopes).all()):
@@ -429,6 +432,8 @@ class _Hunt:
         if self.noisy:
             smooth = surrogate(problem.z, problem.t, self.settings.seed, problem.felt())
             error = self._error_of(problem, smooth)
+            yield from self._try(signomials(problem, (Form(1), *FORMS), self.settings.seed, noisy=True))
+            self._push(problem.size - 0.5, self._try(signomials(problem, LONGER, self.settings.seed, noisy=True)))
         self.noise = min(self.noise or error, error)
         yield
         if error > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.variance**0.5))):
@@ -449,6 +454,18 @@ class _Hunt:
             yield from self._by_trial(problem, smooth, error)
         else:  # what a stand-in takes for noise may also be a kink, so that derivatives are asked in either case
             self._push(20 + problem.size, self._by_trial(problem, smooth, error))
+
+    def _by_exponents(self, problem: Problem, whole: bool) -> Iterator[None]:
+        """Try sums of power products, and push those of more terms or with sines and cosines in them."""
+        seed = self.settings.seed
+        if whole:
+            yield from self._try(signomials(problem, FORMS, seed))
+        else:
+            self._push(problem.size - 0.95, self._try(signomials(problem, FORMS, seed)))
+        self._push(problem.size + 0.4, self._try(signomials(problem, LONGER, seed)))
+        for number, wave in enumerate(waves(problem, self.functions)):
+            for forms, late in ((FORMS, 1.5), (LONGER, 4.0)):
+                self._push(problem.size + late + 0.1 * number, self._try(signomials(problem, forms, seed, wave=wave)))
 
     def _of_one(self, problem: Problem, whole: bool) -> Iterator[None]:
         """Try functions of the only feature; pairs of them take seconds, and wait where it is one reduction of many."""
