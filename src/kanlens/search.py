@@ -40,7 +40,7 @@ from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations, unscaled
 from kanlens.refit import Rows, left_out, mean_square, merged, refit, without_traces
 from kanlens.screening import distinct, screened
-from kanlens.signomials import FORMS, LONGER, Form, signomials, waves
+from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
 from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
 from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, planted, shape, symbolic
@@ -109,7 +109,7 @@ GUESSES = 12
 SHOWN = 3
 """Formulas that are brought into a form for readers; it takes a fraction of a second each."""
 
-RIVALS = 6
+RIVALS = 10
 """The same where no law is exact: which is the likeliest can change when constants have names."""
 
 POOL = 60
@@ -118,8 +118,8 @@ POOL = 60
 FINALISTS = 3
 """Of those that are fitted to few rows, the ones that are fitted to all but those held out."""
 
-TURNS = 3
-"""Formulas whose neighbours must have been tried before a search ends under noise."""
+LAST = 30.0
+"""Rank of formulas one change away from another: thousands of fits, of which few are better."""
 
 CHANGES = 25
 """Formulas near another one that are fitted in one step of the search."""
@@ -301,6 +301,7 @@ class _Hunt:
         self.count = itertools.count()
         self.seen: set[tuple[float, ...]] = set()
         self.noise, self.noisy = 0.0, False
+        self.whole: Problem | None = None
         self.budget = Budget(settings.seconds, settings.steps)
         self.shortest, self.improved, self.found = math.inf, 0, cast("int | None", None)
 
@@ -316,9 +317,9 @@ class _Hunt:
         try:
             self._begin_with(self.settings.start)
             self._begin_with_units()
-            whole = Problem.of(self.rows).reduced([Variable(k) for k in distinct(self.rows.x)])
-            if whole is not None:
-                self._push(0, self._solve(whole, math.inf))
+            self.whole = Problem.of(self.rows).reduced([Variable(k) for k in distinct(self.rows.x)])
+            if self.whole is not None:
+                self._push(0, self._solve(self.whole, math.inf))
             self._drain()
         except _FoundError:
             stop = "A formula leaves no more than round-off."
@@ -369,12 +370,11 @@ class _Hunt:
                     self._end_under_noise()
 
     def _end_under_noise(self) -> None:
-        """End a search that has explained all but noise, once it has tried what is near the likeliest formulas."""
-        if not self.noisy:
-            self.noisy = True
-            self._push(-2, self._improve(0))
-        elif self.held is self.rows or len(self.changed) >= min(TURNS, len(self.pool)):
+        """End a search that has explained all but noise, once it was looked for laws with noise."""
+        if self.noisy or self.whole is None:
             raise _ExplainedError
+        self.noisy = True
+        self._push(-2, self._with_noise(self.whole))
 
     def _step(self, steps: Iterator[None]) -> bool:
         """Take the next step of a task; return whether there was one.
@@ -428,12 +428,14 @@ class _Hunt:
             return
         if not self.noise:
             self.noisy = error > ROUGH * self.variance**0.5 and smooth.noise > PURE
-            self._push(self._last(), self._improve(0))
+            self._push(LAST, self._improve(0))
         if self.noisy:
             smooth = surrogate(problem.z, problem.t, self.settings.seed, problem.felt())
             error = self._error_of(problem, smooth)
-            yield from self._try(signomials(problem, (Form(1), *FORMS), self.settings.seed, noisy=True))
-            self._push(problem.size - 0.5, self._try(signomials(problem, LONGER, self.settings.seed, noisy=True)))
+            yield from self._try(signomials(problem, (Form(1), *FORMS), self.settings.seed, noisy=True, starts=QUICK))
+            self._push(
+                problem.size - 0.5, self._try(signomials(problem, LONGER, self.settings.seed, noisy=True, starts=QUICK))
+            )
         self.noise = min(self.noise or error, error)
         yield
         if error > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.variance**0.5))):
@@ -459,13 +461,21 @@ class _Hunt:
         """Try sums of power products, and push those of more terms or with sines and cosines in them."""
         seed = self.settings.seed
         if whole:
-            yield from self._try(signomials(problem, FORMS, seed))
-        else:
-            self._push(problem.size - 0.95, self._try(signomials(problem, FORMS, seed)))
+            yield from self._try(signomials(problem, FORMS, seed, starts=QUICK))
+        self._push(problem.size - 0.95, self._try(signomials(problem, FORMS, seed)))
         self._push(problem.size + 0.4, self._try(signomials(problem, LONGER, seed)))
         for number, wave in enumerate(waves(problem, self.functions)):
             for forms, late in ((FORMS, 1.5), (LONGER, 4.0)):
                 self._push(problem.size + late + 0.1 * number, self._try(signomials(problem, forms, seed, wave=wave)))
+
+    def _with_noise(self, problem: Problem) -> Iterator[None]:
+        """Try sums of power products that leave some noise, and push longer ones."""
+        few, more = (
+            signomials(problem, forms, self.settings.seed, noisy=True, starts=QUICK)
+            for forms in ((Form(1), *FORMS), LONGER)
+        )
+        self._push(problem.size - 0.5, self._try(more))
+        yield from self._try(few)
 
     def _of_one(self, problem: Problem, whole: bool) -> Iterator[None]:
         """Try functions of the only feature; pairs of them take seconds, and wait where it is one reduction of many."""
@@ -551,12 +561,8 @@ class _Hunt:
         for _, tree in sorted(fitted, key=lambda f: f[0])[: 2 * FINALISTS]:
             for form in (tree, *shorter(tree)):
                 self._keep(*refit(form, self.rows))
-        self._push(self._last() + turn, self._improve(turn + 1))
+        self._push(LAST + turn, self._improve(turn + 1))
         yield
-
-    def _last(self) -> float:
-        """Return the rank of formulas one change away from another: under noise, beside what is slow."""
-        return 9.5 if self.noisy else 30.0
 
     def _try(self, kinds: Iterator[list[Guess]]) -> Iterator[None]:
         for guesses in kinds:
@@ -650,7 +656,7 @@ class _Hunt:
         names.
         """
         kept = [b for b in self.best.values() if self._allowed(b.tree)] or list(self.best.values())
-        rivals = sorted(self.pool.values(), key=lambda b: b.bits)[: SHOWN if exact else RIVALS] if stop else []
+        rivals = self._rivals()[: SHOWN if exact else RIVALS] if stop else []
         try:
             named = self._named_in_time(rivals)
             rivals = rivals[: len(named)]
@@ -661,6 +667,13 @@ class _Hunt:
         rest = [b for b in kept if b not in rivals]
         equations += [self._equation(self._bits(b.tree, left_out(b.tree, self.rows)), b.tree, b.tree) for b in rest]
         return Front.of(equations, exact=exact, stop=stop, seconds=self.budget.elapsed)
+
+    def _rivals(self) -> "list[_Best]":
+        """Return the likeliest formulas, one of those that are the same function in other words."""
+        found: dict[str, _Best] = {}
+        for best in sorted(self.pool.values(), key=lambda b: b.bits):
+            found.setdefault(f"{best.error:.6g}" if best.error > self.exact else shape(best.tree), best)
+        return list(found.values())
 
     def _is_shown(self, place: int) -> bool:
         """Tell whether a formula gets a form for readers: the likeliest one always, others if time is left."""

@@ -25,10 +25,10 @@ from kanlens.univariate import Guess
 ROWS = 1000
 """Rows that the fits look at."""
 
-STARTS = 64
-"""Random starts; twice as many where whole powers are drawn."""
+QUICK, STARTS = 64, 160
+"""Random starts of a first look, and of a thorough one; twice as many where whole powers are drawn."""
 
-STAGES = ((150, 10, 16), (300, 20, 4), (ROWS, 25, 4))
+STAGES = ((150, 16, 16), (300, 20, 6), (ROWS, 40, 3))
 """Rows, steps, and how many of the models go on, the best ones."""
 
 NOISY_STAGES = ((300, 10, 20), (600, 20, 8), (ROWS, 25, 6))
@@ -72,7 +72,12 @@ LONGER = (Form(2, 1, 1), Form(1, 2, 1), Form(2, 1, 2), Form(3, 1, 1), Form(4))
 
 
 def signomials(
-    problem: Problem, forms: tuple[Form, ...], seed: int, noisy: bool = False, wave: Tree | None = None
+    problem: Problem,
+    forms: tuple[Form, ...],
+    seed: int,
+    noisy: bool = False,
+    wave: Tree | None = None,
+    starts: int = STARTS,
 ) -> Iterator[list[Guess]]:
     """Yield the laws of each form that fit; with a `wave`, those that may have this function of a feature in them.
 
@@ -86,7 +91,7 @@ def signomials(
     >>> shape(found[0].tree)
     '(+ (* # (^ x2 1/2)) (* # (^ x0 3) (^ x1 -1)))'
     """
-    hunt = _Hunt.of(problem, seed, noisy, wave)
+    hunt = _Hunt.of(problem, seed, noisy, wave, starts)
     if hunt is None:
         return
     for form in forms:
@@ -127,10 +132,11 @@ class _Hunt(NamedTuple):
     columns: Tensor  # of those, (rows, h)
     spread: float
     noisy: bool
+    starts: int
     generator: torch.Generator
 
     @classmethod
-    def of(cls, problem: Problem, seed: int, noisy: bool, wave: Tree | None) -> "_Hunt | None":
+    def of(cls, problem: Problem, seed: int, noisy: bool, wave: Tree | None, starts: int) -> "_Hunt | None":
         """Return the problem with its features sorted by their signs, None if none is positive."""
         z, t = problem.z[:ROWS], problem.t[:ROWS]
         positive = (z > 0).all(0)
@@ -152,6 +158,7 @@ class _Hunt(NamedTuple):
             columns,
             float(((t - t.mean()) * weight).square().mean().sqrt()),
             noisy,
+            starts * (2 if signed else 1),
             torch.Generator().manual_seed(seed),
         )
 
@@ -165,7 +172,7 @@ class _Hunt(NamedTuple):
 
     def _best(self, form: Form) -> _Batch:
         """Return the best models of a form, from many starts."""
-        count = STARTS * (2 if self.signed else 1)
+        count = self.starts
         like = self.data.t.new_zeros(count, form.terms)
         batch = _Batch(
             self._start(form, count),
