@@ -301,6 +301,16 @@ def test_a_compiled_model_grows_is_set_free_and_learns() -> None:
         model.perturb(mode="loud")
 
 
+def test_the_last_layer_is_set_free_with_the_same_curves() -> None:
+    x, y = sympy.symbols("x y")
+    model = expr2kan([x, y], x**2, grid=10).double()
+    points = 2 * torch.rand(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    model.perturb(mag=0.1)
+    assert model.n_edge == 2
+    assert all(model.core.symbol(edge) is None for edge in model.core.live())
+    assert torch.allclose(model(points), points[:, :1] ** 2, atol=1e-6)
+
+
 def test_minimal_perturbation_frees_the_symbols_alone() -> None:
     x, y = sympy.symbols("x y")
     model = expr2kan([x, y], sympy.sin(x) + y, grid=10)
@@ -513,6 +523,50 @@ def test_curvature_of_other_parameters_is_forgotten() -> None:
             parameter.copy_(torch.tensor([-0.5, 0.7]))
         optimizer.step(loss_of(parameter, optimizer))
     assert torch.equal(moved, fresh)
+
+
+def quartic(
+    parameter: torch.nn.Parameter, optimizer: LBFGS, unit: float, calls: list[int]
+) -> Callable[[], torch.Tensor]:
+    def closure() -> torch.Tensor:
+        calls.append(1)
+        optimizer.zero_grad()
+        loss = unit * ((parameter - torch.tensor([1.0, 2.0])) ** 4 * torch.tensor([1.0, 30.0])).sum()
+        loss.backward()
+        return loss
+
+    return closure
+
+
+def test_the_unit_of_a_loss_does_not_matter_to_its_minimum() -> None:
+    found = []
+    for unit in (1.0, 2.0**-40):
+        parameter = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+        optimizer = LBFGS([parameter], line_search_fn="strong_wolfe", tolerance_grad=0.0, tolerance_change=0.0)
+        for _ in range(3):
+            optimizer.step(quartic(parameter, optimizer, unit, []))
+        found.append(parameter.detach())
+    for each in found:
+        assert torch.allclose(each, torch.tensor([1.0, 2.0], dtype=torch.float64), atol=1e-2)
+
+
+def test_steps_from_a_minimum_cost_one_call_and_move_nothing() -> None:
+    parameter, calls = torch.nn.Parameter(torch.tensor([1.5, 2.0])), list[int]()
+    optimizer = LBFGS([parameter], line_search_fn="strong_wolfe", tolerance_grad=-1.0, tolerance_change=0.0)
+    for _ in range(40):
+        optimizer.step(quartic(parameter, optimizer, 1.0, calls))
+    there, before = parameter.detach().clone(), len(calls)
+    for _ in range(5):
+        optimizer.step(quartic(parameter, optimizer, 1.0, calls))
+    assert torch.equal(parameter, there)
+    assert len(calls) == before + 5
+    lower = optimizer.step(quartic(parameter, optimizer, 0.5, calls))  # another loss is taken up
+    assert float(lower.detach()) >= 0
+    with torch.no_grad():
+        parameter.add_(1.0)
+    for _ in range(20):
+        optimizer.step(quartic(parameter, optimizer, 1.0, calls))
+    assert torch.allclose(parameter, torch.tensor([1.0, 2.0]), atol=0.05)
 
 
 def test_a_prediction_may_be_a_derivative() -> None:

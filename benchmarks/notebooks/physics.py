@@ -56,7 +56,7 @@ def lagrangian() -> Result:
 
 def conserved() -> Result:
     torch.manual_seed(0)
-    x = 4 * torch.rand(1000, 2) - 2
+    x = 2 * torch.rand(1000, 2) - 1
     model = KAN(width=[2, 1], seed=42)
 
     def pred_fn(model: nn.Module, x: Tensor) -> Tensor:

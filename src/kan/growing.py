@@ -33,8 +33,8 @@ class Growing(Held):
         """Let edges become splines: symbols keep their curves, and what was cut starts small.
 
         With `"minimal"` these are the symbols, with `"all"` every place of an edge. With `"non-intrusive"`
-        nodes without edges are connected so that the function stays what it was. `"best"`, an older name, means
-        both of these.
+        nodes without edges are connected and the last layer is set free so that the function stays what it was.
+        `"best"`, an older name, means both of these.
         """
         if mode not in ("non-intrusive", "best", "minimal", "all"):
             raise InputError(f"expected mode 'non-intrusive', 'minimal' or 'all', got {mode!r}.")
@@ -46,7 +46,8 @@ class Growing(Held):
         if mode in ("non-intrusive", "best"):
             idle = _idle(self.core)
             entering = {e for e in _places(self.core) if _above(self.core, e) in idle}
-            leaving = {e for e in _places(self.core) - entering if (e.layer, e.in_) in idle}
+            last = self.core.depth - 1
+            leaving = {e for e in _places(self.core) - entering if (e.layer, e.in_) in idle or e.layer == last}
             self.core = perturb(perturb(self.core, entering, noise=0.1 * mag), leaving, noise=0.0)
 
     def module(self, start_layer: int, chain: str) -> None:
