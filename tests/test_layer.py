@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from kanlens import native
+from kanlens import native, powers
 from kanlens.bases import Basis, BSpline, LinearSpline
 from kanlens.cardinal import Cardinal
 from kanlens.combination import tabulate
@@ -166,6 +167,52 @@ def test_sizes_of_all_kinds_give_the_formula(sizes: tuple[int, int, int, int], d
     close = {torch.float32: 2e-4, torch.float64: 1e-12}[dtype]
     for got, expected in zip(*results, strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=close * float(1 + expected.abs().max()))
+
+
+@pytest.mark.parametrize("far", [1.0, 1.5])
+@pytest.mark.parametrize("basis", [BSpline(3, 5), BSpline(3, 4), BSpline(3, 1), BSpline(2, 3), BSpline(5, 2)], ids=str)
+def test_sums_of_powers_are_the_splines(basis: BSpline, far: float) -> None:
+    layer = KANLayer(20, 7, basis=basis, residual="zero", low=2.0, high=3.0, noise=1.0).double()
+    x = 2.5 + far * points(powers.MANY + 5, 20, low=-0.5, high=0.5)
+    grad = points(len(x), 7, seed=1)
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        assert powers.serves(layer.to(dtype).evaluator, x.to(dtype), layer.coef) == (dtype == torch.float32)
+        at = x.to(dtype).requires_grad_()
+        y = layer(at)
+        results.append([y, *torch.autograd.grad(y, (at, layer.coef), grad.to(dtype))])
+    with torch.no_grad():
+        torch.testing.assert_close(layer.float()(x.float()), results[0][0])
+    for got, expected in zip(*results, strict=True):
+        assert float((got - expected).detach().abs().max()) < 3e-5 * float(expected.detach().abs().max())
+
+
+def test_sums_of_powers_do_without_what_is_not_wanted_and_keep_what_is_no_number() -> None:
+    layer, x = KANLayer(3, 4, residual="zero"), points(powers.MANY, 3).float()
+    layer(x).sum().backward()
+    assert layer.coef.grad is not None
+    at = x.clone().requires_grad_()
+    layer.requires_grad_(False)(at).sum().backward()
+    assert at.grad is not None
+    x[5, 1] = torch.nan
+    y = layer(x)
+    assert y[5].isnan().all()
+    assert y.isfinite().all(1).sum() == len(x) - 1
+
+
+def test_memory_that_is_used_again_stays_apart_by_thread_and_outlives_inference_mode() -> None:
+    layer, x = KANLayer(3, 4), points(powers.MANY, 3).float()
+
+    def result(_: int) -> Tensor:
+        with torch.inference_mode():
+            inferred = layer(x)
+        with torch.no_grad():
+            torch.testing.assert_close(layer(x), inferred.clone())
+        return inferred.clone()
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(result, range(40)))
+    assert all(torch.equal(each, results[0]) for each in results)
 
 
 def test_values_that_are_no_numbers_stay_visible() -> None:

@@ -9,10 +9,10 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors shards version curvature views budget removal answers",
+    "errors shards version curvature views budget removal answers scratch",
     "quadratic moments cardinal front",
     "bases functions solvers data preparation tables constants simplify expressions languages container",
-    "native expansions trees surrogate exponents",
+    "native powers expansions trees surrogate exponents",
     "operators dimensions",
     "combination checkpoints",
     "layer",

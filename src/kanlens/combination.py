@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from kanlens import native, operators
+from kanlens import native, operators, powers
 from kanlens.bases import Evaluator
 
 TILE = 2**19
@@ -23,6 +24,8 @@ def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
         return operators.combine(x, coef, grid, basis.size - 3)
     if torch.compiler.is_compiling() or _autocasts(x.device.type):
         return _plain(x, coef, grid, basis)
+    if not (torch.is_grad_enabled() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0):
+        return _Combine.forward(x, coef, grid, basis)
     y: Tensor = _Combine.apply(x, coef, grid, basis)  # type: ignore[no-untyped-call]
     return y
 
@@ -62,6 +65,8 @@ class _Combine(torch.autograd.Function):
     def forward(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
         if _native(x, coef, grid, basis):
             return native.forward(x, coef, grid, basis.size - 3)
+        if powers.serves(basis, x, coef):
+            return powers.forward(x, coef, grid, basis)
         rows, out = len(x), len(coef)
         # by columns, where they are few, the product is up to a third faster, which pays for turning its result
         columns = rows > out
@@ -114,6 +119,8 @@ class _Gradients(torch.autograd.Function):
     ) -> tuple[Tensor | None, Tensor | None]:
         if _native(x, coef, grid, basis):
             return native.backward(x, coef, grid, grad, basis.size - 3, for_x, for_coef)
+        if powers.serves(basis, x, coef):
+            return powers.backward(x, coef, grid, grad, basis, for_x, for_coef)
         rows = _rows(coef)
         by_x = torch.empty_like(x) if for_x else None
         by_coef = torch.empty(rows.shape, dtype=coef.dtype, device=coef.device) if for_coef else None

@@ -1,0 +1,175 @@
+r"""Cubic and quadratic splines on few uniform intervals in single precision, as sums of powers.
+
+With the point :math:`w` measured from the middle of the grid, in intervals, a spline of degree :math:`d` is a sum of a
+constant, of :math:`w, \dots, w^d`, and of one power for each inner knot :math:`k`: of :math:`\max(w - k, 0)^d` where
+the knot is right of the middle, of :math:`\min(w - k, 0)^d` where it is left of it. These take a third of the passes
+that B-splines take, each as large as all basis functions at all points, and the constant leaves the product.
+
+Powers grow with the distance from the middle, and their sums lose the digits by which they exceed the result: hence
+few intervals, and single precision, in which one digit less is felt by no training.
+
+The layout counts as much as the arithmetic. An elementwise operation shares a tensor among the cores by its slowest
+axis, a matrix product by the rows of its left factor. Where the two differ, the product waits until one core's cache
+hands its part to the other, and takes twice as long. So the powers are laid out as `(batch, power, in)` for the sums
+and as `(in, power, batch)` for the derivatives, in memory that is used again: new memory comes with page faults.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import TypeGuard
+
+import torch
+from torch import Tensor
+
+from kanlens.cardinal import Cardinal
+from kanlens.scratch import plain, scratch
+
+TILE = 2**20
+"""Numbers of powers that are evaluated at once, which the caches hold."""
+
+MANY = 512
+"""Rows from which it pays to turn the coefficients of B-splines into those of powers."""
+
+LOSS = 24.0
+"""Largest sum of the sizes of the terms that make up a B-spline: digits beyond that would be felt."""
+
+
+def serves(basis: object, x: Tensor, coef: Tensor) -> TypeGuard[Cardinal]:
+    """Tell whether the functions of this module take such a basis, points and coefficients."""
+    return (
+        isinstance(basis, Cardinal)
+        and basis.degree > 1
+        and len(x) >= MANY
+        and coef.numel() > 0
+        and x.dtype == coef.dtype == torch.float32
+        and x.device.type == "cpu"
+        and plain(x)
+        and _loss(basis.degree, basis.intervals) <= LOSS
+    )
+
+
+def forward(x: Tensor, coef: Tensor, grid: Tensor, basis: Cardinal) -> Tensor:
+    """Return the sums `(batch, out)` for `x (batch, in)` and `coef (out, in, size)`."""
+    factors, y = _factors(coef, _change(basis.degree, basis.intervals)), x.new_empty(len(x), len(coef))
+    constant, factors = factors[0].sum(0), factors[1:].flatten(0, 1)
+    for part in _tiles(len(x), len(factors)):
+        w, past, _ = _steps(basis, x[part], grid, inputs=1)
+        torch.addmm(constant, _continued(basis, w, past).flatten(1), factors, out=y[part])
+    return y
+
+
+def backward(
+    x: Tensor, coef: Tensor, grid: Tensor, grad: Tensor, basis: Cardinal, for_x: bool, for_coef: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the derivatives by `x` and by `coef`, where they are wanted."""
+    return (
+        _by_x(x, coef, grid, grad, basis) if for_x else None,
+        _by_coef(x, grid, grad, basis).permute(2, 0, 1) if for_coef else None,
+    )
+
+
+def _by_x(x: Tensor, coef: Tensor, grid: Tensor, grad: Tensor, basis: Cardinal) -> Tensor:
+    factors = _factors(coef, _slopes(basis) * _change(basis.degree, basis.intervals)[1:]).flatten(0, 1)
+    by_x = torch.empty_like(x, memory_format=torch.contiguous_format)
+    for part in _tiles(len(x), len(factors)):
+        w, _, step = _steps(basis, x[part], grid, inputs=1)
+        weights = scratch("weights", (len(w), basis.size - 1, x.shape[1]), x)
+        torch.mm(grad[part], factors.T, out=weights.flatten(1))
+        weights[:, 1:].mul_(_powers(basis.degree - 1, basis.intervals, w))
+        torch.sum(weights, 1, out=by_x[part]).div_(step)
+    return by_x
+
+
+def _by_coef(x: Tensor, grid: Tensor, grad: Tensor, basis: Cardinal) -> Tensor:
+    """Return the derivatives by the coefficients, `(in, size, out)`."""
+    change, total = _change(basis.degree, basis.intervals), grad.sum(0)
+    constant = change[0][:, None] * total  # (size, out)
+    by_coef = x.new_empty(x.shape[1], basis.size, len(total))
+    for part in _tiles(x.shape[1], len(x) * (basis.size - 1)):
+        w, past, _ = _steps(basis, x.T[part], grid[part], inputs=0)
+        by_powers = torch.mm(_continued(basis, w, past).flatten(0, 1), grad).view(len(w), -1, len(total))
+        torch.matmul(change[1:].T, by_powers, out=by_coef[part]).add_(constant)
+    return by_coef
+
+
+def _factors(coef: Tensor, change: Tensor) -> Tensor:
+    """Return the coefficients of powers, `(power, in, out)`."""
+    by_input = change @ coef.permute(1, 2, 0)  # (in, power, out)
+    return scratch("factors", (len(change), len(by_input), len(coef)), coef).copy_(by_input.transpose(0, 1))
+
+
+def _tiles(count: int, each: int) -> Iterator[slice]:
+    step = max(1, TILE // max(1, each))
+    for start in range(0, count, step):
+        yield slice(start, start + step)
+
+
+def _steps(basis: Cardinal, x: Tensor, grid: Tensor, inputs: int) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Return points in intervals from the middle, by how much they are beyond the grid, if any is, and a step's width.
+
+    `inputs` is the axis of the inputs.
+    """
+    low, high = grid[:, basis.degree].unsqueeze(1 - inputs), grid[:, basis.size].unsqueeze(1 - inputs)
+    half, step, middle = basis.intervals / 2, (high - low) / basis.intervals, (low + high) / 2
+    w = torch.sub(x, middle, out=scratch("points", x.shape, x)).div_(step)
+    if all(-half <= end.item() <= half for end in w.aminmax()):
+        return w, None, step
+    inside = w.clamp(-half, half)
+    return inside, w - inside, step
+
+
+def _powers(degree: int, intervals: int, w: Tensor) -> Tensor:
+    """Return :math:`w, ..., w^d` and the powers from the knots at points `w (n, k)`, `(n, power, k)`."""
+    full = scratch("powers", (len(w), degree + intervals - 1, w.shape[1]), w)
+    full[:, 0] = w
+    for power in range(1, degree):
+        torch.mul(full[:, power - 1], w, out=full[:, power])
+    knots = torch.arange(1, intervals, dtype=w.dtype, device=w.device) - intervals / 2
+    cut = torch.sub(w[:, None], knots[:, None], out=full[:, degree:])
+    cut[:, : intervals // 2].clamp_(max=0)
+    cut[:, intervals // 2 :].clamp_(min=0)
+    cut.pow_(degree)
+    return full
+
+
+def _slopes(basis: Cardinal) -> Tensor:
+    """Return the factors that powers get when they are derived, `(power, 1)`."""
+    return torch.arange(1, basis.size).clamp(max=basis.degree)[:, None]
+
+
+def _continued(basis: Cardinal, w: Tensor, past: Tensor | None) -> Tensor:
+    """Return the powers at points inside the grid, and by how much they are beyond it times the slopes there."""
+    full = _powers(basis.degree, basis.intervals, w)
+    if past is not None:
+        full = full.clone()
+        full[:, :1] += past[:, None]
+        full[:, 1:] += past[:, None] * _slopes(basis)[1:] * _powers(basis.degree - 1, basis.intervals, w)
+    return full
+
+
+@functools.cache
+@torch.inference_mode(False)
+def _change(degree: int, intervals: int) -> Tensor:
+    """Return the matrix `(power, size)`, the constant first, whose product with powers gives the B-splines."""
+    return _exact_change(degree, intervals).float()
+
+
+def _exact_change(degree: int, intervals: int) -> Tensor:
+    powers, values = _table(degree, intervals)
+    change: Tensor = torch.linalg.lstsq(powers, values).solution
+    return change
+
+
+def _table(degree: int, intervals: int) -> tuple[Tensor, Tensor]:
+    """Return powers and B-splines at points in each interval, each `(points, size)`, in double precision."""
+    w = torch.linspace(-intervals / 2, intervals / 2, 8 * (degree + 1) * intervals, dtype=torch.float64)
+    powers = torch.nn.functional.pad(_powers(degree, intervals, w[:, None])[..., 0], (1, 0), value=1.0)
+    knots = torch.arange(-degree, intervals + degree + 1, dtype=torch.float64) - intervals / 2
+    return powers, Cardinal(degree, intervals).values(w[:, None], knots[None])[:, 0]
+
+
+@functools.cache
+def _loss(degree: int, intervals: int) -> float:
+    """Return the largest sum of the terms' sizes that make up a B-spline."""
+    powers, _ = _table(degree, intervals)
+    return float((powers.abs() @ _exact_change(degree, intervals).abs()).max())
