@@ -150,6 +150,16 @@ def test_small_values_are_judged_like_large_ones(unit: float) -> None:
     assert model.prune().core.live() == [Edge(0, 0, 0)]
 
 
+def test_edges_have_the_same_names_in_small_units() -> None:
+    named = []
+    for unit in (1.0, 2.0**-20):
+        data = create_dataset(lambda x: unit * torch.exp(x[:, [0]] ** 2 - x[:, [1]]), train_num=200, test_num=50)  # noqa: B023
+        model = KAN(width=[2, 2, 1], seed=0)
+        model.fit(data, steps=25)
+        named.append([model.suggest_symbolic(e.layer, e.in_, e.out, verbose=False)[0] for e in model.core.live()])
+    assert named[0] == named[1]
+
+
 def test_a_fast_sine_is_found_without_ranges() -> None:
     x = torch.linspace(-1, 1, 400)
     (a, _, _, _), r2 = kan.fit_params(x, torch.sin(20 * x), torch.sin, verbose=False)

@@ -121,21 +121,29 @@ def curves(model: KAN, x: Tensor, edges: Iterable[Edge] | None = None) -> dict[E
 def match(function: Function, curve: Curve) -> Candidate:
     """Return a function's best fit to a curve.
 
-    The curve is put on [-1, 1], many pairs `(a, b)` are tried at once with `c` and `d` solved for,
+    The curve is put into [-1, 1] both ways, many pairs `(a, b)` are tried at once with `c` and `d` solved for,
     and the best few are polished by Levenberg-Marquardt in all free constants.
     """
     low, high = curve.x.amin(), curve.x.amax()
     centre, half = (low + high) / 2, ((high - low) / 2).clamp_min(1e-300)
     u = (curve.x - centre) / half
+    middle = curve.y.mean()
+    height = (curve.y - middle).abs().amax().clamp_min(1e-300)
+    v = (curve.y - middle) / height
     few = _spread(u, POINTS)
-    fitted, r2 = _solve(function, starts(function, u), u[few], curve.y[few], curve.weight[few])
+    fitted, r2 = _solve(function, starts(function, u), u[few], v[few], curve.weight[few])
     best = r2.argsort(descending=True)[:4]
     if not math.isfinite(float(r2[best[0]])):
-        return Candidate(function, (1.0, 0.0, 0.0, float(curve.y.mean())), -math.inf)
+        return Candidate(function, (1.0, 0.0, 0.0, float(middle)), -math.inf)
     many = _spread(u, 5 * POINTS)
-    fitted, r2 = _polish(function, fitted[best[r2[best].isfinite()]], u[many], curve.y[many], curve.weight[many])
+    fitted, r2 = _polish(function, fitted[best[r2[best].isfinite()]], u[many], v[many], curve.weight[many])
     a, b, c, d = fitted[int(r2.argmax())].tolist()
-    affine = (a / float(half), b - a * float(centre) / float(half), c, d)
+    affine = (
+        a / float(half),
+        b - a * float(centre) / float(half),
+        c * float(height),
+        d * float(height) + float(middle),
+    )
     if "a" in function.absorbed or "b" in function.absorbed:
         affine = absorb(function, affine)
     return Candidate(function, affine, float(r2.max()))

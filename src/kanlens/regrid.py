@@ -1,6 +1,7 @@
 """Move the grids of a network to where its data are."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -78,14 +79,54 @@ def regrid(
 FAR = 8.0
 """A range that reaches so many half-widths from a grid's centre is foreign to it."""
 
+FAINT = 0.05
+"""Share of the targets' deviation that outputs start with, about that of a fresh network for targets of deviation 1."""
+
+REGRESSED = 1e-3
+"""Share of the targets' variance by which a regression may still improve outputs that count as fitted."""
+
 
 @torch.no_grad()
-def stretch(model: KAN, x: Tensor, y: Tensor) -> KAN:
-    """Return a copy of an untrained network whose first curves and outputs have the data's units.
+def stretch(model: KAN, x: Tensor) -> KAN:
+    """Return a copy of an untrained network whose first curves have the inputs' units.
 
     A fresh network knows nothing worth keeping of inputs far from its grids. :func:`regrid` would
     keep its curves there, which are steep tangents; this moves the grids and takes the curves
     along. What is not foreign stays as it is.
+
+    Parameters
+    ----------
+    model : KAN
+    x : Tensor
+        Inputs `(batch, in)`.
+
+    Examples
+    --------
+    >>> x = torch.rand(100, 2) * 1e6
+    >>> model = KAN([2, 3, 1])
+    >>> bool(model(x).std() > 1e3), bool(stretch(model, x).trace(x).nodes[1].std() < 3)
+    (True, True)
+    """
+    result = copy.deepcopy(model)
+    first = result.layers[0]
+    inner = first.basis.inner(first.grid)
+    centre, half = (inner[:, 0] + inner[:, -1]) / 2, (inner[:, -1] - inner[:, 0]) / 2
+    reach = torch.maximum((x.amin(0) - centre).abs(), (x.amax(0) - centre).abs()) / half
+    foreign = reach > FAR
+    first.grid = torch.where(foreign[:, None], first.basis.grid(x.amin(0), x.amax(0)), first.grid)
+    first.weight.div_(torch.where(foreign, reach, torch.ones_like(reach)))
+    return result
+
+
+@torch.no_grad()
+def measured(model: KAN, x: Tensor, y: Tensor) -> KAN:
+    """Return a copy of an untrained network whose outputs have the targets' units.
+
+    So what a fit makes of it does not depend on them. Where outputs dwarf the targets, inner curves are bent first
+    so that the outputs vanish; where they vanish beside the targets, the first steps of inner curves are too large.
+
+    Their deviations become :data:`FAINT` of those of the targets. Outputs that symbols lead to stay as they are, and
+    so do those that no other scale and shift would bring nearer to the targets, as after a fit to noisy ones.
 
     Parameters
     ----------
@@ -95,25 +136,26 @@ def stretch(model: KAN, x: Tensor, y: Tensor) -> KAN:
 
     Examples
     --------
-    >>> x = torch.rand(100, 2) * 1e6
-    >>> model = KAN([2, 3, 1])
-    >>> bool(model(x).std() > 1e3), bool(stretch(model, x, x[:, :1] / 1e6).trace(x).nodes[1].std() < 3)
-    (True, True)
+    >>> x = torch.rand(100, 2)
+    >>> bool(measured(KAN([2, 3, 1]), x, 1e-6 * x[:, :1])(x).std() < 1e-6)
+    True
     """
     result = copy.deepcopy(model)
-    first, last = result.layers[0], result.layers[-1]
-    inner = first.basis.inner(first.grid)
-    centre, half = (inner[:, 0] + inner[:, -1]) / 2, (inner[:, -1] - inner[:, 0]) / 2
-    reach = torch.maximum((x.amin(0) - centre).abs(), (x.amax(0) - centre).abs()) / half
-    foreign = reach > FAR
-    first.grid = torch.where(foreign[:, None], first.basis.grid(x.amin(0), x.amax(0)), first.grid)
-    first.weight.div_(torch.where(foreign, reach, torch.ones_like(reach)))
-    has, wanted = result(x).std(0, correction=0), y.std(0, correction=0)
+    last, symbolic = result.layers[-1], set(result.symbols[-1].out)
+    outputs = result(x)
     for node, group in enumerate(result.spec.widths[-1].groups()):
-        if 0 < float(FAR**2 * wanted[node]) < float(has[node]):
-            last.coef[group[0]] *= wanted[node] / has[node]
-            last.weight[group[0]] *= wanted[node] / has[node]
+        factor = FAINT * y[:, node].std(correction=0) / outputs[:, node].std(correction=0)
+        if 0 < float(factor) < math.inf and symbolic.isdisjoint(group) and not _regressed(outputs[:, node], y[:, node]):
+            last.coef[group[0]] *= factor
+            last.weight[group[0]] *= factor
     return result
+
+
+def _regressed(output: Tensor, target: Tensor) -> bool:
+    """Tell whether no scale and shift of an output would bring it nearer to its target."""
+    has, wanted = output - output.mean(), target - target.mean()
+    least = wanted.square().sum() - torch.dot(has, wanted) ** 2 / has.square().sum()
+    return float((output - target).square().sum() - least) < REGRESSED * float(wanted.square().sum())
 
 
 def _ends(values: Tensor) -> Tensor:

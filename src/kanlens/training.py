@@ -21,8 +21,8 @@ from kanlens.jacobian import Parameters
 from kanlens.losses import Curved, Custom, Loss, SquaredError, measure
 from kanlens.network import KAN
 from kanlens.objective import NetworkObjective
+from kanlens.regrid import measured, stretch
 from kanlens.regrid import regrid as move_grids
-from kanlens.regrid import stretch
 from kanlens.smoothness import Smoothness
 from kanlens.solvers import LevenbergMarquardt, Memory, Solver, Stop
 from kanlens.sparsity import Sparsity
@@ -321,7 +321,9 @@ class _Run:
         error = self.objective.parts(theta)[0]
         self.untaught = isinstance(self.loss, SquaredError) and not error < UNTAUGHT
         if self.moving and not isinstance(self.loss, Custom) and not error < 1:
-            work = stretch(work, x, y)  # it does no better than a constant: nothing is lost
+            work = stretch(work, x)  # it does no better than a constant: nothing is lost
+        if self.moving and self.untaught:
+            work = measured(work, x, y)
         return work
 
     def _spend(self, work: KAN, solver: Solver, lengths: Sequence[int], x: Tensor, y: Tensor) -> tuple[KAN, Stop]:
