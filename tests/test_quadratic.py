@@ -83,7 +83,8 @@ def test_the_gram_matrix_is_the_product_and_symmetric(columns: int, rows: int, b
 @given(st.integers(0, 50), st.sampled_from([1e-2, 0.0]))
 def test_rows_beside_are_rows_below(seed: int, damping: float) -> None:
     jacobian, residual = problem(seed, 10)
-    cut = Rows(jacobian[:9], residual[:9]).plus(jacobian[9:15], residual[9:15]).plus(jacobian[15:], residual[15:])
+    parts = [Rows(jacobian[part], residual[part]) for part in (slice(9), slice(9, 15), slice(15, None))]
+    cut = parts[0].plus(parts[1]).plus(parts[2])
     whole, lengths = Rows(jacobian, residual), jacobian.norm(dim=0)
     assert cut.value == pytest.approx(whole.value)
     torch.testing.assert_close(cut.gradient / lengths, whole.gradient / lengths)

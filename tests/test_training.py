@@ -332,7 +332,7 @@ def test_units_do_not_matter(scale: float, unit: float, residual: str) -> None:
     assert rmse(model, stretched, Y * unit) < 0.01 * unit
 
 
-@pytest.mark.parametrize("unit", [2.0**-20, 2.0**30])
+@pytest.mark.parametrize("unit", [2.0**-20, 2.0**20])
 def test_a_fit_is_the_same_in_any_unit_of_the_targets(unit: float) -> None:
     fits = []
     for each in (1.0, unit):

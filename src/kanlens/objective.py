@@ -132,7 +132,7 @@ class NetworkObjective:
         model = self._quadratic(theta, self.loss)
         if self.smoothing is None:
             return model
-        return model.plus(self._dense, self.smoothing.of(theta))
+        return model.plus(Rows(self._dense, self.smoothing.of(theta), products=self._products))
 
     @torch.no_grad()
     def _quadratic(self, theta: Tensor, loss: Curved) -> Quadratic:
@@ -208,6 +208,11 @@ class NetworkObjective:
     def _dense(self) -> Tensor:
         assert self.smoothing is not None
         return self.smoothing.dense(self.share)
+
+    @cached_property
+    def _products(self) -> Tensor:
+        """Return the Hessian of the smoothing, which is the same at all points."""
+        return 2 * gram(self._dense)
 
     # --- chunks ----------------------------------------------------------------------------
 

@@ -62,8 +62,8 @@ class Quadratic(Protocol):
     def move(self, damping: float) -> Move | None:
         """Return the step of a damping, None where round-off leaves none."""
 
-    def plus(self, jacobian: Tensor, residual: Tensor) -> "Quadratic":
-        """Return the model with further squares `(rows,)` and their Jacobian `(rows, p)` added."""
+    def plus(self, further: "Rows") -> "Quadratic":
+        """Return the model with further squares added."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,10 @@ class NormalEquations:
         step = -torch.cholesky_solve(self.gradient[:, None], factor)[:, 0]
         return Move(step, 0.5 * float(step @ (damping * self.scale * step - self.gradient)))
 
-    def plus(self, jacobian: Tensor, residual: Tensor) -> "NormalEquations":
-        """Return the model with further squares `(rows,)` and their Jacobian `(rows, p)` added."""
+    def plus(self, further: "Rows") -> "NormalEquations":
+        """Return the model with further squares added."""
         return NormalEquations(
-            self.value + float(residual @ residual),
-            self.gradient + 2 * (residual @ jacobian),
-            self.hessian + 2 * gram(jacobian),
+            self.value + further.value, self.gradient + further.gradient, self.hessian + further.hessian
         )
 
 
@@ -139,6 +137,8 @@ class Rows:
         *r* `(rows,)`
     beside : Rows, optional
         Further rows. They are few, and putting them below the others would copy all.
+    products : Tensor, optional
+        :math:`2 J^T J` `(p, p)`, where it is known.
 
     Examples
     --------
@@ -154,6 +154,7 @@ class Rows:
     jacobian: Tensor
     residual: Tensor
     beside: "Rows | None" = None
+    products: Tensor | None = None
 
     @cached_property
     def value(self) -> float:
@@ -168,15 +169,16 @@ class Rows:
     @cached_property
     def hessian(self) -> Tensor:
         """Return the Gauss-Newton Hessian `(p, p)`."""
-        return 2 * gram(self.jacobian) + (0 if self.beside is None else self.beside.hessian)
+        own = 2 * gram(self.jacobian) if self.products is None else self.products
+        return own if self.beside is None else own + self.beside.hessian
 
     def move(self, damping: float) -> Move | None:
         """Return the step of a damping, None where round-off leaves none."""
         return self._normal.move(damping) if damping >= PRECISE else self._orthogonal(damping)
 
-    def plus(self, jacobian: Tensor, residual: Tensor) -> "Rows":
-        """Return the model with further squares `(rows,)` and their Jacobian `(rows, p)` added."""
-        return replace(self, beside=Rows(jacobian, residual, self.beside))
+    def plus(self, further: "Rows") -> "Rows":
+        """Return the model with further squares added."""
+        return replace(self, beside=further if self.beside is None else self.beside.plus(further))
 
     def stacked(self) -> tuple[Tensor, Tensor]:
         """Return *J* and *r* with the rows beside them."""
