@@ -17,7 +17,7 @@ FLOORS = (
     "combination checkpoints",
     "layer",
     "network convolution",
-    "specs pieces jacobian scores regrid candidates losses starting",
+    "specs pieces jacobian scores regrid candidates losses starting nested",
     "smoothness sparsity refit grading description neighbours chains",
     "objective surgery choice structure problems sparse outliers",
     "growth arrangement univariate presentation",

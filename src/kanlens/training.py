@@ -19,6 +19,7 @@ from kanlens.data import Array, split, table
 from kanlens.errors import InputError
 from kanlens.jacobian import Parameters
 from kanlens.losses import Curved, Custom, Loss, SquaredError, measure
+from kanlens.nested import nested
 from kanlens.network import KAN
 from kanlens.objective import NetworkObjective
 from kanlens.regrid import measured, stretch
@@ -41,6 +42,9 @@ TRIAL = 3
 
 UNTAUGHT = 0.5
 """Share of the targets' variance that a network has to leave open to be taken for untrained."""
+
+STUCK = 0.01
+"""Share of the targets' variance that a start has to leave open for the slopes of a stand-in to be worth their time."""
 
 STANDSTILL = 1e-4
 """Share of the objective that four or more steps have to save, or else training ends."""
@@ -355,8 +359,14 @@ class _Run:
         return self._best_network(), stop
 
     def _better_start(self, work: KAN, x: Tensor, y: Tensor) -> KAN:
-        """Return the network that starts where a linear calculation says, if it has one and that is better by now."""
-        if (other := aligned(work, x, y)) is None:
+        """Return the network that starts where a calculation says, if it has one and that is better by now."""
+        work = self._better(work, aligned(work, x, y))
+        if self.reached > STUCK:
+            work = self._better(work, nested(work, x, y))
+        return work
+
+    def _better(self, work: KAN, other: KAN | None) -> KAN:
+        if other is None:
             return work
         objective = self.rows.objective(other, self.penalty, self.loss, self.smoothness)
         theta = objective.parameters.get()
