@@ -187,6 +187,29 @@ def test_sums_of_powers_are_the_splines(basis: BSpline, far: float) -> None:
         assert float((got - expected).detach().abs().max()) < 3e-5 * float(expected.detach().abs().max())
 
 
+@pytest.mark.parametrize("degree", [2, 3, 4, 5])
+def test_powers_are_used_where_their_sums_lose_little_more_than_a_digit(degree: int) -> None:
+    for intervals in range(1, 8):
+        terms, values = powers.table(degree, intervals)
+        loss = (terms.abs() @ torch.linalg.lstsq(terms, values).solution.abs()).max()
+        assert (loss <= 24) == (intervals <= powers.FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's own, many and various
+def test_compiled_and_in_single_precision_it_is_a_sum_of_powers() -> None:
+    layer, x = KANLayer(4, 3), points(powers.MANY, 4).float()
+    torch.compiler.reset()
+    compiled = torch.compile(layer, fullgraph=True)
+    results = []
+    for call in (compiled, layer):
+        at = x.clone().requires_grad_()
+        y = call(at)
+        results.append([y, *torch.autograd.grad(y.square().sum(), (at, layer.coef))])
+    for got, expected in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected)
+
+
 def test_sums_of_powers_do_without_what_is_not_wanted_and_keep_what_is_no_number() -> None:
     layer, x = KANLayer(3, 4, residual="zero"), points(powers.MANY, 3).float()
     layer(x).sum().backward()

@@ -9,6 +9,7 @@ from torch.autograd import forward_ad
 
 from kanlens import native, operators, powers
 from kanlens.bases import Evaluator
+from kanlens.cardinal import Cardinal
 
 TILE = 2**19
 """Numbers of basis functions that are evaluated at once, which the caches hold."""
@@ -20,9 +21,12 @@ def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
     `x` is `(batch, in)`, `coef (out, in, size)`, `grid (in, knots)`. Under autograd the hand-written
     backward runs. Compilers and autocast get the plain formula, which they fuse and cast themselves.
     """
-    if torch.compiler.is_compiling() and not torch.compiler.is_exporting() and _native(x, coef, grid, basis):
-        return operators.combine(x, coef, grid, basis.size - 3)
-    if torch.compiler.is_compiling() or _autocasts(x.device.type):
+    compiles, autocasts = torch.compiler.is_compiling(), _autocasts(x.device.type)
+    if compiles and not torch.compiler.is_exporting() and isinstance(basis, Cardinal):
+        sums = powers.serves(basis, x, coef) and not autocasts
+        if sums or _native(x, coef, grid, basis):
+            return operators.combine(x, coef, grid, basis)
+    if compiles or autocasts:
         return _plain(x, coef, grid, basis)
     if not (torch.is_grad_enabled() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0):
         return _Combine.forward(x, coef, grid, basis)

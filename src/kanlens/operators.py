@@ -1,4 +1,4 @@
-"""The compiled loops as operators of torch, which `torch.compile` calls without looking into them.
+"""The loops in C and the sums of powers as operators of torch, which `torch.compile` calls without looking into them.
 
 They take the coefficients' rows `(in, size, out)`, as they lie in memory, and give no views.
 """
@@ -8,51 +8,59 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kanlens import native
+from kanlens import native, powers
+from kanlens.cardinal import Cardinal
 
 
-def combine(x: Tensor, coef: Tensor, grid: Tensor, intervals: int) -> Tensor:
+def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Cardinal) -> Tensor:
     """Return the sums `(batch, out)` for `x (batch, in)` and `coef (out, in, size)`."""
-    y: Tensor = _combine(x, coef.permute(1, 2, 0), grid, intervals)
+    y: Tensor = _combine(x, coef.permute(1, 2, 0), grid, basis.degree, basis.intervals)
     return y
 
 
 @torch.library.custom_op("kanlens::combine", mutates_args=())
-def _combine(x: Tensor, rows: Tensor, grid: Tensor, intervals: int) -> Tensor:
-    return native.forward(x, rows.permute(2, 0, 1), grid, intervals)
+def _combine(x: Tensor, rows: Tensor, grid: Tensor, degree: int, intervals: int) -> Tensor:
+    basis, coef = Cardinal(degree, intervals), rows.permute(2, 0, 1)
+    if native.serves(x, grid, basis):
+        return native.forward(x, coef, grid, intervals)
+    return powers.forward(x, coef, grid, basis)
 
 
 @_combine.register_fake
-def _(x: Tensor, rows: Tensor, _grid: Tensor, _intervals: int) -> Tensor:
+def _(x: Tensor, rows: Tensor, _grid: Tensor, _degree: int, _intervals: int) -> Tensor:
     return x.new_empty(x.shape[0], rows.shape[2])
 
 
 @torch.library.custom_op("kanlens::gradients", mutates_args=())
 def _gradients(
-    grad: Tensor, x: Tensor, rows: Tensor, grid: Tensor, intervals: int, for_x: bool, for_rows: bool
+    grad: Tensor, x: Tensor, rows: Tensor, grid: Tensor, degree: int, intervals: int, for_x: bool, for_rows: bool
 ) -> tuple[Tensor, Tensor]:
-    by_x, by_coef = native.backward(x, rows.permute(2, 0, 1), grid, grad, intervals, for_x, for_rows)
+    basis, coef = Cardinal(degree, intervals), rows.permute(2, 0, 1)
+    if native.serves(x, grid, basis):
+        by_x, by_coef = native.backward(x, coef, grid, grad, intervals, for_x, for_rows)
+    else:
+        by_x, by_coef = powers.backward(x, coef, grid, grad, basis, for_x, for_rows)
     nothing = x.new_empty(0), x.new_empty(0)
     return nothing[0] if by_x is None else by_x, nothing[1] if by_coef is None else by_coef.permute(1, 2, 0)
 
 
 @_gradients.register_fake
 def _(
-    _grad: Tensor, x: Tensor, rows: Tensor, _grid: Tensor, _intervals: int, for_x: bool, for_rows: bool
+    _grad: Tensor, x: Tensor, rows: Tensor, _grid: Tensor, _degree: int, _intervals: int, for_x: bool, for_rows: bool
 ) -> tuple[Tensor, Tensor]:
     return x.new_empty(x.shape if for_x else (0,)), x.new_empty(rows.shape if for_rows else (0,))
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 - torch passes it by name
-    *tensors, ctx.intervals = inputs
+    *tensors, ctx.degree, ctx.intervals = inputs
     ctx.save_for_backward(*tensors)
 
 
 def _derive(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     wanted = ctx.needs_input_grad[:2]
-    found = _gradients(grad, *ctx.saved_tensors, ctx.intervals, *wanted)
+    found = _gradients(grad, *ctx.saved_tensors, ctx.degree, ctx.intervals, *wanted)
     by_x, by_rows = (each if want else None for each, want in zip(found, wanted, strict=True))
-    return by_x, by_rows, None, None
+    return by_x, by_rows, None, None, None
 
 
 _combine.register_autograd(_derive, setup_context=_remember)

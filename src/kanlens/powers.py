@@ -30,21 +30,21 @@ TILE = 2**20
 MANY = 512
 """Rows from which it pays to turn the coefficients of B-splines into those of powers."""
 
-LOSS = 24.0
-"""Largest sum of the sizes of the terms that make up a B-spline: digits beyond that would be felt."""
+FEW = 5
+"""Intervals up to which the terms that make up a B-spline are at most 24 times as large as it may be."""
 
 
 def serves(basis: object, x: Tensor, coef: Tensor) -> TypeGuard[Cardinal]:
     """Tell whether the functions of this module take such a basis, points and coefficients."""
     return (
         isinstance(basis, Cardinal)
-        and basis.degree > 1
+        and 1 < basis.degree <= 5
+        and basis.intervals <= FEW
         and len(x) >= MANY
         and coef.numel() > 0
         and x.dtype == coef.dtype == torch.float32
         and x.device.type == "cpu"
         and plain(x)
-        and _loss(basis.degree, basis.intervals) <= LOSS
     )
 
 
@@ -151,25 +151,14 @@ def _continued(basis: Cardinal, w: Tensor, past: Tensor | None) -> Tensor:
 @torch.inference_mode(False)
 def _change(degree: int, intervals: int) -> Tensor:
     """Return the matrix `(power, size)`, the constant first, whose product with powers gives the B-splines."""
-    return _exact_change(degree, intervals).float()
-
-
-def _exact_change(degree: int, intervals: int) -> Tensor:
-    powers, values = _table(degree, intervals)
+    powers, values = table(degree, intervals)
     change: Tensor = torch.linalg.lstsq(powers, values).solution
-    return change
+    return change.float()
 
 
-def _table(degree: int, intervals: int) -> tuple[Tensor, Tensor]:
+def table(degree: int, intervals: int) -> tuple[Tensor, Tensor]:
     """Return powers and B-splines at points in each interval, each `(points, size)`, in double precision."""
     w = torch.linspace(-intervals / 2, intervals / 2, 8 * (degree + 1) * intervals, dtype=torch.float64)
     powers = torch.nn.functional.pad(_powers(degree, intervals, w[:, None])[..., 0], (1, 0), value=1.0)
     knots = torch.arange(-degree, intervals + degree + 1, dtype=torch.float64) - intervals / 2
     return powers, Cardinal(degree, intervals).values(w[:, None], knots[None])[:, 0]
-
-
-@functools.cache
-def _loss(degree: int, intervals: int) -> float:
-    """Return the largest sum of the terms' sizes that make up a B-spline."""
-    powers, _ = _table(degree, intervals)
-    return float((powers.abs() @ _exact_change(degree, intervals).abs()).max())
