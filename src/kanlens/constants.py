@@ -28,6 +28,18 @@ _EXPONENTS = {1: ("1", "-1", "1/2", "-1/2", "2", "-2"), 2: ("1", "-1", "2", "-2"
 """Exponents that each of one, two or three constants of the user's may have in a product."""
 
 
+def is_simple(value: float, tolerance: float = 1e-7) -> bool:
+    """Tell whether a number is a fraction of a small denominator, or one of the usual units times one.
+
+    Examples
+    --------
+    >>> is_simple(0.325), is_simple(math.pi / 2), is_simple(-0.0208333298)
+    (True, True, False)
+    """
+    shares = (value / unit * bottom for unit, _ in _UNITS.values() for bottom in _DENOMINATORS)
+    return any(abs(share - round(share)) <= tolerance * abs(share) for share in shares if abs(share) < 1000)
+
+
 class Factor(NamedTuple):
     """Hold a power of a constant that the user has named."""
 

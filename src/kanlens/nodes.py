@@ -5,7 +5,7 @@ Both are fitted with splines first, whatever the target's sign; their curves are
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from kanlens.problems import Problem
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.surgery import refine
 from kanlens.training import fit
-from kanlens.trees import Call, Number, Sum, Tree, Variable, add, multiply, substitute, values
+from kanlens.trees import Call, Number, Product, Sum, Tree, Variable, add, multiply, substitute, values
 from kanlens.univariate import Guess
 
 POINTS = 600
@@ -37,7 +37,13 @@ COMMON = ("sin", "cos", "exp", "tanh")
 """The functions of those products."""
 
 STARTS = 3
-"""Random starts of a node; each takes some tenths of a second."""
+"""Random starts of a sum or of its splines; each takes some tenths of a second."""
+
+STEPS, FINE_STEPS = 60, 80
+"""Steps of a training, and how many more it takes once its splines are fine."""
+
+INTERVALS = (6, 6, 6, 6, 12, 12)
+"""Intervals of the splines at each start of a product: fine ones follow steep curves, and are harder to train."""
 
 
 def products(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
@@ -135,40 +141,81 @@ def _rank_one(z: Tensor, t: Tensor) -> tuple[list[Tensor], float]:
     return best
 
 
-def sums(problem: Problem, functions: Mapping[str, Function], seed: int, late: Callable[[], bool]) -> Iterator[Problem]:
-    """Yield problems of one feature `u = f_1(z_1) + f_2(z_2) + ...`, read off a network with one hidden node.
+def single_nodes(
+    problem: Problem, functions: Mapping[str, Function], seed: int, late: Callable[[], bool]
+) -> Iterator[Problem]:
+    """Yield problems of one feature, `f_1(z_1) + f_2(z_2) + ...` or `f_1(z_1) f_2(z_2) ...`.
 
-    Training ends as soon as `late` says so.
+    The curves are read off networks with one hidden node. Training ends as soon as `late` says so.
     """
     if not 2 <= problem.size <= 5 or len(problem.t) < 20 * problem.size:
         return
     z, t = problem.z[:POINTS], problem.t[:POINTS, None]
+    for product in (False, True):
+        model = _trained(z, t, product, seed, late)
+        if model is None:
+            continue
+        error = _off(model, z, t) / float(t.std())
+        with torch.no_grad():
+            edges = model.trace(z).edges[0]  # (rows, out, in)
+        curves = edges.diagonal(dim1=1, dim2=2) if product else edges[:, 0]
+        names = [curve_names(z[:, k], curves[:, k], functions, error) for k in range(problem.size)]
+        for choice in itertools.islice(simplest_first(names), 3):
+            placed = [substitute(tree, [Variable(k)]) for k, tree in enumerate(choice)]
+            smaller = problem.reduced([_product(placed) if product else _sum(placed)])
+            if smaller is not None:
+                yield smaller
+
+
+def _trained(z: Tensor, t: Tensor, product: bool, seed: int, late: Callable[[], bool]) -> KAN | None:
+    """Return a network with one hidden node that follows the target, None if no start leads to one."""
     spread = float(t.std())
-    for start in range(STARTS):
-        model = KAN([problem.size, 1, 1], basis=BSpline(intervals=6), seed=seed + start, dtype=torch.float64)
-        fit(model, z, t, solver=LevenbergMarquardt(steps=60), callback=lambda *_: late())
+    for start, intervals in enumerate(INTERVALS if product else INTERVALS[:STARTS]):
+        basis = BSpline(intervals=intervals)
+        make = _with_product if product else _with_sum
+        model = make(z.shape[1], basis, seed + start)
+        fit(model, z, t, solver=LevenbergMarquardt(steps=STEPS), callback=lambda *_: late())
         if _off(model, z, t) < 5 * CLOSE * spread:
+            model = refine(model, z, intervals=16)
+            fit(model, z, t, solver=LevenbergMarquardt(steps=FINE_STEPS), callback=lambda *_: late())
+            return model if _off(model, z, t) < CLOSE * spread else None
+        if late():
             break
-    else:
-        return
-    model = refine(model, z, intervals=16)
-    fit(model, z, t, solver=LevenbergMarquardt(steps=60), callback=lambda *_: late())
-    error = _off(model, z, t) / spread
-    if error > CLOSE:
-        return
-    with torch.no_grad():
-        curves = model.trace(z).edges[0][:, 0]  # (rows, in)
-    names = [curve_names(z[:, k], curves[:, k], functions, error) for k in range(problem.size)]
-    for choice in itertools.islice(simplest_first(names), 3):
-        terms = [substitute(_without_constant(tree), [Variable(k)]) for k, tree in enumerate(choice)]
-        smaller = problem.reduced([add(*terms)])
-        if smaller is not None:
-            yield smaller
+    return None
+
+
+def _with_sum(size: int, basis: BSpline, seed: int) -> KAN:
+    return KAN([size, 1, 1], basis=basis, seed=seed, dtype=torch.float64)
+
+
+@torch.no_grad()
+def _with_product(size: int, basis: BSpline, seed: int) -> KAN:
+    """Return a network whose hidden node multiplies a curve of each feature.
+
+    Curves start far from zero: where all factors are small, so are all slopes.
+    """
+    model = KAN([size, (0, [size]), 1], basis=basis, seed=seed, dtype=torch.float64)
+    layer = model.layers[0]
+    layer.mask.copy_(torch.eye(size))
+    generator = torch.Generator().manual_seed(seed)
+    layer.coef.copy_(0.5 + 0.6 * torch.randn(layer.coef.shape, generator=generator, dtype=torch.float64))
+    return model
 
 
 @torch.no_grad()
 def _off(model: KAN, z: Tensor, t: Tensor) -> float:
     return float((model(z) - t).square().mean().sqrt())
+
+
+def _sum(trees: Iterable[Tree]) -> Tree:
+    """Return the sum without the constants that drop out in the function around it."""
+    return add(*(_without_constant(tree) for tree in trees))
+
+
+def _product(trees: Iterable[Tree]) -> Tree:
+    """Return the product without the factors that drop out."""
+    factors = [factor for tree in trees for factor in (tree.factors if isinstance(tree, Product) else (tree,))]
+    return multiply(*(factor for factor in factors if not isinstance(factor, Number)))
 
 
 def _without_constant(tree: Tree) -> Tree:

@@ -22,7 +22,7 @@ from torch import Tensor
 from kanlens.budget import Budget, TimeIsUpError
 from kanlens.candidates import Library, as_library
 from kanlens.compounds import compounds, nested
-from kanlens.constants import named_products
+from kanlens.constants import is_simple, named_products
 from kanlens.data import Array, pair, precision
 from kanlens.description import length
 from kanlens.dimensions import Dimensions
@@ -34,7 +34,7 @@ from kanlens.hypotheses import WORSE, reductions
 from kanlens.joins import folded, interior, joins, nodes
 from kanlens.multivariate import additive, few_terms, implicit, polynomials, power_products
 from kanlens.neighbours import neighbours, shorter
-from kanlens.nodes import products, scaled_products, sums
+from kanlens.nodes import products, scaled_products, single_nodes
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations, unscaled
@@ -43,7 +43,7 @@ from kanlens.screening import distinct, screened
 from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
 from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
-from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, planted, shape, symbolic
+from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, numbers, planted, shape, symbolic
 from kanlens.univariate import Guess, univariate
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ SHORT = 24
 
 GRACE = 0.5
 """Steps that the search for a shorter form of an exact formula takes, as a share of those it took to find it."""
+
+FEW_CONSTANTS, DOUBT = 3, 40
+"""Constants of no simple value that a law may have, and steps that a search goes on for where one has more."""
 
 PATIENCE = 40
 """Steps without a better formula after which a search ends that has explained all but noise.
@@ -450,7 +453,9 @@ class _Hunt:
         rough = error > (0.3 if self.noisy else ROUGH) * self.variance**0.5
         for number, smaller in enumerate(indices(problem) if rough else ()):
             self._push(1.5 + 0.1 * number, self._solve(smaller, error))
-        self._push(10 + problem.size, self._slow(problem, smooth, error))
+        if above == math.inf:
+            self._push(problem.size + 0.3, self._by_training(problem, error))
+        self._push(10 + problem.size, self._slow(problem, smooth, error, above))
         self._by_derivatives(problem, smooth, error)
         if self.noisy:
             yield from self._by_trial(problem, smooth, error)
@@ -464,7 +469,7 @@ class _Hunt:
             yield from self._try(signomials(problem, FORMS, seed, starts=QUICK))
         self._push(problem.size - 0.95, self._try(signomials(problem, FORMS, seed)))
         self._push(problem.size + 0.4, self._try(signomials(problem, LONGER, seed)))
-        for number, wave in enumerate(waves(problem, self.functions)):
+        for number, wave in enumerate(waves(problem, self.functions) if whole else ()):
             for forms, late in ((FORMS, 1.5), (LONGER, 4.0)):
                 self._push(problem.size + late + 0.1 * number, self._try(signomials(problem, forms, seed, wave=wave)))
 
@@ -526,7 +531,13 @@ class _Hunt:
             self._push(rank + 0.3, self._join(found, rank + 0.3, error))
             yield
 
-    def _slow(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
+    def _by_training(self, problem: Problem, error: float) -> Iterator[None]:
+        """Push problems of one feature that a trained network of one hidden node makes of all."""
+        for smaller in single_nodes(problem, self.functions, self.settings.seed, self.budget.late):
+            self._push(1, self._solve(smaller, max(error, 10 * CURVE * self.variance**0.5)))
+            yield
+
+    def _slow(self, problem: Problem, smooth: Surrogate, error: float, above: float) -> Iterator[None]:
         if problem.size > 2:
             yield from self._try(polynomials(problem))
         for smaller in separations(problem, smooth, self.functions):
@@ -534,9 +545,8 @@ class _Hunt:
             self._push(smaller.size + 1, self._solve(smaller, max(error, CURVE * self.variance**0.5)))
             yield
         yield from self._try(products(problem, self.functions))
-        for smaller in sums(problem, self.functions, self.settings.seed, self.budget.late):
-            self._push(1, self._solve(smaller, max(error, 10 * CURVE * self.variance**0.5)))
-            yield
+        if above < math.inf:
+            yield from self._by_training(problem, error)
         yield from self._try(additive(problem, self.functions, self.noise))
 
     def _improve(self, turn: int) -> Iterator[None]:
@@ -595,7 +605,9 @@ class _Hunt:
                 for less in shorter(best):
                     self._keep(*refit(less, self.rows, 12))
             if error <= self.exact:
-                grown |= self._keep(*refit(without_traces(best, self.rows.x), self.rows))
+                plain = without_traces(best, self.rows.x)
+                for form in (plain, *shorter(plain)):
+                    grown |= self._keep(*refit(form, self.rows))
         if grown and self.watch is not None:
             self.watch(self._front(False, ""))
         self._end_if_found()
@@ -607,13 +619,22 @@ class _Hunt:
         return short and calls(tree) <= self.functions.keys() and (units is None or units.allow(tree))
 
     def _end_if_found(self) -> None:
-        """End the search if it has the law, at once if that is short, else after a while: a shorter form may come."""
-        exact = [size for size, best in self.best.items() if best.error <= self.exact]
+        """End the search if it has the law, at once if that is short, else after a while: a shorter form may come.
+
+        Series of a function reach round-off, too; it shows in their many constants of no simple value.
+        """
+        exact = [best for best in self.best.values() if best.error <= self.exact]
         if not exact:
             return
         if self.found is None:
             self.found = self.budget.spent
-        if min(exact) <= SHORT or self.budget.spent > (1 + GRACE) * self.found:
+        shortest = min(exact, key=lambda best: best.bits).tree
+        after = self.budget.spent - self.found
+        if sum(not is_simple(number.value) for number in numbers(shortest)) > FEW_CONSTANTS:
+            over = after > max(DOUBT, GRACE * self.found)
+        else:
+            over = complexity(shortest) <= SHORT or after > GRACE * self.found
+        if over:
             raise _FoundError
 
     def _keep(self, tree: Tree, error: float) -> bool:
