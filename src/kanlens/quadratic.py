@@ -29,12 +29,15 @@ def gram(rows: Tensor) -> Tensor:
             [ 2., 13.]])
     """
     size = rows.shape[1]
-    strip = min(max(size // 4, 32), 128)
-    found = rows.new_zeros(size, size)
+    strip = min(max(size // 4, 64), 128)
+    found = rows.new_empty(size, size)
     for start in range(0, size, strip):
-        part = slice(start, start + strip)
+        part, rest = slice(start, start + strip), slice(start + strip, None)
         torch.mm(rows[:, part].T, rows[:, start:], out=found[part, start:])
-    return found.triu() + found.triu(1).T
+        block = found[part, part]
+        block.copy_(block.triu() + block.triu(1).T)  # the same to the last digit on both sides
+        found[rest, part] = found[part, rest].T
+    return found
 
 
 class Move(NamedTuple):
