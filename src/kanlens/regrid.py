@@ -125,8 +125,9 @@ def measured(model: KAN, x: Tensor, y: Tensor) -> KAN:
     So what a fit makes of it does not depend on them. Where outputs dwarf the targets, inner curves are bent first
     so that the outputs vanish; where they vanish beside the targets, the first steps of inner curves are too large.
 
-    Their deviations become :data:`FAINT` of those of the targets. Outputs that symbols lead to stay as they are, and
-    so do those that no other scale and shift would bring nearer to the targets, as after a fit to noisy ones.
+    Their deviations become :data:`FAINT` of those of the targets, and all of them for products. Outputs that symbols
+    lead to stay as they are, and so do those that no other scale and shift would bring nearer to the targets, as after
+    a fit to noisy ones.
 
     Parameters
     ----------
@@ -144,10 +145,12 @@ def measured(model: KAN, x: Tensor, y: Tensor) -> KAN:
     last, symbolic = result.layers[-1], set(result.symbols[-1].out)
     outputs = result(x)
     for node, group in enumerate(result.spec.widths[-1].groups()):
-        factor = FAINT * y[:, node].std(correction=0) / outputs[:, node].std(correction=0)
+        share = FAINT if len(group) == 1 else 1.0  # a product of small factors hardly feels either
+        factor = share * y[:, node].std(correction=0) / outputs[:, node].std(correction=0)
         if 0 < float(factor) < math.inf and symbolic.isdisjoint(group) and not _regressed(outputs[:, node], y[:, node]):
-            last.coef[group[0]] *= factor
-            last.weight[group[0]] *= factor
+            each = factor ** (1 / len(group))  # of a product, all factors alike
+            last.coef[group.start : group.stop] *= each
+            last.weight[group.start : group.stop] *= each
     return result
 
 
