@@ -569,6 +569,13 @@ def test_steps_from_a_minimum_cost_one_call_and_move_nothing() -> None:
     assert torch.allclose(parameter, torch.tensor([1.0, 2.0]), atol=0.05)
 
 
+def test_an_input_goes_where_the_fit_without_it_only_needs_more_steps() -> None:
+    f = lambda x: x[:, [0]] ** 2 + 0.3 * x[:, [1]] + 0.1 * x[:, [2]] ** 3 + 0.0 * x[:, [3]]  # noqa: E731
+    model = KAN(width=[4, 5, 1], grid=3, k=3, seed=1)
+    model.fit(create_dataset(f, n_var=4), steps=20, lamb=0.001)
+    assert model.prune_input().input_id.tolist() == [0, 1, 2]
+
+
 def test_a_prediction_may_be_a_derivative() -> None:
     x = torch.rand(100, 1, generator=torch.Generator().manual_seed(0))
     data = {"train_input": x, "train_label": 2 * x, "test_input": x, "test_label": 2 * x}

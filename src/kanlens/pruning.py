@@ -20,6 +20,9 @@ from kanlens.training import fit
 FAIR = 1.05
 """Errors within this factor count as the same: held-out errors of equally good fits differ by more."""
 
+NEAR = 3.0
+"""Factor up to which a larger error may be one of too few steps."""
+
 RESTARTS = 3
 """Fresh starts that a smaller network gets when the nodes kept from the larger one do not do."""
 
@@ -92,7 +95,7 @@ def prune_inputs(model: KAN, x: Array, y: Array | None = None) -> tuple[KAN, lis
     def without(state: tuple[_Tried, frozenset[int]], inputs: list[int]) -> tuple[_Tried, frozenset[int]] | None:
         whole, needed = state
         gone = [edge for edge in whole.model.live() if edge.layer == 0 and edge.in_ in inputs]
-        tried = judge.refit(cut(whole.model, gone), steps=20)
+        tried = judge.catch_up(judge.refit(cut(whole.model, gone), steps=20), whole.error)
         return (tried, needed - {*inputs}) if judge.good_enough(tried, whole.error) else None
 
     best, left = take_away((best, frozenset(weakest)), weakest[:-1], without)
@@ -159,6 +162,11 @@ class _Judge:
         """Return the root mean square error on held-out rows over the targets' deviation."""
         scale = float(self.y.std(correction=0)) or 1.0
         return float((model(self.held_x) - self.held_y).square().mean().sqrt()) / scale
+
+    def catch_up(self, tried: _Tried, than: float) -> _Tried:
+        """Return a network that is a little worse, fitted further: without noise errors fall as long as it goes on."""
+        near = not self.good_enough(tried, than) and tried.error < NEAR * than
+        return min(tried, self.refit(tried.model, steps=40), key=lambda t: t.error) if near else tried
 
     def good_enough(self, tried: _Tried, than: float) -> bool:
         """Tell whether an error is as low as another one, up to the digits of the data."""
