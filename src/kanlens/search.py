@@ -43,7 +43,20 @@ from kanlens.screening import distinct, screened
 from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
 from kanlens.sparse import coefficients
 from kanlens.surrogate import Surrogate, surrogate
-from kanlens.trees import Number, Tree, Variable, add, calls, complexity, multiply, numbers, planted, shape, symbolic
+from kanlens.trees import (
+    Number,
+    Tree,
+    Variable,
+    add,
+    calls,
+    complexity,
+    multiply,
+    numbers,
+    planted,
+    shape,
+    symbolic,
+    values_and_jacobian,
+)
 from kanlens.univariate import Guess, univariate
 
 if TYPE_CHECKING:
@@ -630,12 +643,22 @@ class _Hunt:
             self.found = self.budget.spent
         shortest = min(exact, key=lambda best: best.bits).tree
         after = self.budget.spent - self.found
-        if sum(not is_simple(number.value) for number in numbers(shortest)) > FEW_CONSTANTS:
+        if self._decimals(shortest) > FEW_CONSTANTS:
             over = after > max(DOUBT, GRACE * self.found)
         else:
             over = complexity(shortest) <= SHORT or after > GRACE * self.found
         if over:
             raise _FoundError
+
+    def _decimals(self, tree: Tree) -> int:
+        """Return how many constants have no simple value, but for those that could, as others make up for them."""
+        free = [number.value for number in numbers(tree) if number.exact is None]
+        jacobian = values_and_jacobian(tree, self.few.x)[1]
+        if not jacobian.isfinite().all():
+            return len(free)
+        unit = jacobian / jacobian.norm(dim=0).clamp_min(1e-300)
+        rank = int(torch.linalg.matrix_rank(unit, rtol=1e-9))
+        return sum(not is_simple(value) for value in free) - (len(free) - rank)
 
     def _keep(self, tree: Tree, error: float) -> bool:
         """Remember a formula; return whether no shorter one is as good."""
