@@ -146,6 +146,17 @@ def test_an_interruption_in_the_middle_of_a_step_keeps_it_too(solver: Solver) ->
     assert objective.value(found.theta) == pytest.approx(found.value)
 
 
+def test_an_interruption_before_the_first_step_keeps_the_start() -> None:
+    class Stopped(Squares):
+        def quadratic(self, theta: Tensor) -> Quadratic:
+            raise KeyboardInterrupt
+
+    solution = LevenbergMarquardt().minimise(Stopped(rosenbrock), START)
+    assert solution.stop is Stop.INTERRUPTED
+    assert torch.equal(solution.theta, START)
+    assert solution.value == pytest.approx(float(rosenbrock(START).square().sum()))
+
+
 @every
 def test_a_watcher_sees_each_step_and_may_stop(solver: Solver) -> None:
     seen = []

@@ -19,7 +19,7 @@ from kanlens.errors import InputError
 from kanlens.losses import measure
 from kanlens.network import KAN
 from kanlens.objective import NetworkObjective
-from kanlens.regrid import MARGIN
+from kanlens.regrid import MARGIN, regrid
 from kanlens.scores import scores
 from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Solution, Solver, Stop
 from kanlens.sparsity import Sparsity
@@ -330,6 +330,22 @@ def test_units_do_not_matter(scale: float, unit: float, residual: str) -> None:
     model = KAN([2, 3, 1], residual=residual, dtype=torch.float64)
     fit(model, stretched, Y * unit)
     assert rmse(model, stretched, Y * unit) < 0.01 * unit
+
+
+def test_an_interruption_while_grids_move_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    moves = []
+
+    def move(model: KAN, x: Tensor) -> KAN:
+        moves.append(1)
+        if len(moves) == 3:
+            raise KeyboardInterrupt
+        return regrid(model, x)
+
+    monkeypatch.setattr("kanlens.training.move_grids", move)
+    model = KAN([2, 2, 1], dtype=torch.float64)
+    history = fit(model, X, Y, solver=LevenbergMarquardt(15))
+    assert history.stop is Stop.INTERRUPTED
+    assert rmse(model, X, Y) ** 2 == pytest.approx(min(history.loss), rel=0.05)
 
 
 @pytest.mark.parametrize("unit", [2.0**-20, 2.0**20])

@@ -112,8 +112,11 @@ class LevenbergMarquardt:
         """Return the best point found from `theta`, of the same shape `(p,)`; see :data:`Memory`."""
         memory = {} if memory is None else memory
         theta = memory.get("theta", theta)
-        model = objective.quadratic(theta)
         damping, step = memory.get("damping", self.damping), memory.get("step", 0)
+        try:
+            model = objective.quadratic(theta)
+        except KeyboardInterrupt:
+            return Solution(theta, objective.value(theta), step, Stop.INTERRUPTED)
         recent = memory.get("recent", [model.value])
         if not theta.numel():
             return Solution(theta, model.value, 0, Stop.CONVERGED)

@@ -311,7 +311,10 @@ class _Run:
                 return work, stop
         else:
             work = self._begin(work, x, y)
-        work, stop = self._spend(work, solver, _segments(solver.steps) if regrid else [solver.steps], x, y)
+        try:
+            work, stop = self._spend(work, solver, _segments(solver.steps) if regrid else [solver.steps], x, y)
+        except KeyboardInterrupt:  # between two segments, where grids move and other starts are tried
+            work, stop = self._best_network(), Stop.INTERRUPTED
         if stop is not Stop.INTERRUPTED:
             self._write(stop)
         return work, stop
