@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kanlens import LIBRARY, Front, InputError, SearchSettings, search
 from kanlens.hinges import hinges
+from kanlens.nodes import single_nodes
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
@@ -294,3 +295,21 @@ def test_the_columns_that_matter_are_seen_in_a_wide_table() -> None:
 def test_nine_columns_that_all_matter_are_all_kept() -> None:
     x = torch.rand(500, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 1
     assert screened(Problem.of(Rows(x, x[:, :4].prod(1) / x[:, 4:].square().sum(1))), seed=0) is None
+
+
+def test_a_factor_that_turns_is_read_off_a_product_node() -> None:
+    x = points(600, 2, -1, 1)
+    product = 1.5 * x[:, 0] * torch.cos(torch.pi * x[:, 1])
+    problem = Problem.of(Rows(x, torch.sin(product)))
+    smaller = next(single_nodes(problem, LIBRARY, 0, lambda: False))
+    ratio = smaller.z[:, 0] / product
+    assert float(ratio.std() / ratio.mean().abs()) < 1e-2
+
+
+def test_the_series_of_a_sine_is_not_taken_for_the_law() -> None:
+    x = points(1000, 2, -1, 1)
+    front = search(
+        x, 1 / (2 * x[:, 0] + torch.sin(0.5 * x[:, 1]) + 3), settings=SearchSettings(seconds=None, steps=150)
+    )
+    assert front.exact
+    assert front.choose().expression == sympy.sympify("1/(2*x_1 + sin(x_2/2) + 3)")
