@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import sympy
@@ -17,6 +18,7 @@ from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
 from kanlens.screening import screened
+from kanlens.search import _FoundError, _Hunt
 from kanlens.surrogate import surrogate
 from kanlens.trees import Number, Variable, add, calls, multiply, raise_to
 
@@ -306,10 +308,12 @@ def test_a_factor_that_turns_is_read_off_a_product_node() -> None:
     assert float(ratio.std() / ratio.mean().abs()) < 1e-2
 
 
-def test_the_series_of_a_sine_is_not_taken_for_the_law() -> None:
-    x = points(1000, 2, -1, 1)
-    front = search(
-        x, 1 / (2 * x[:, 0] + torch.sin(0.5 * x[:, 1]) + 3), settings=SearchSettings(seconds=None, steps=150)
-    )
-    assert front.exact
-    assert front.choose().expression == sympy.sympify("1/(2*x_1 + sin(x_2/2) + 3)")
+@pytest.mark.parametrize("decimals", [2, 5])
+def test_a_search_goes_on_where_many_decimals_are_exact(decimals: int) -> None:
+    x = points(100, 1)
+    hunt = _Hunt(Rows(x, x[:, 0]), 1e-16, SearchSettings(), None, None)
+    values = [0.123457 + 0.271831 * k for k in range(decimals)]
+    series = add(*(multiply(Number(c), raise_to(Variable(0), k + 1)) for k, c in enumerate(values)))
+    hunt._keep(series, 0.0)
+    with nullcontext() if decimals > 3 else pytest.raises(_FoundError):
+        hunt._end_if_found()
