@@ -1,4 +1,4 @@
-r"""Cubic and quadratic splines on few uniform intervals in single precision, as sums of powers.
+r"""Splines of degree 2 to 5 on few uniform intervals in single precision, as sums of powers.
 
 With the point :math:`w` measured from the middle of the grid, in intervals, a spline of degree :math:`d` is a sum of a
 constant, of :math:`w, \dots, w^d`, and of one power for each inner knot :math:`k`: of :math:`\max(w - k, 0)^d` where
@@ -11,7 +11,8 @@ few intervals, and single precision, in which one digit less is felt by no train
 The layout counts as much as the arithmetic. An elementwise operation shares a tensor among the cores by its slowest
 axis, a matrix product by the rows of its left factor. Where the two differ, the product waits until one core's cache
 hands its part to the other, and takes twice as long. So the powers are laid out as `(batch, power, in)` for the sums
-and as `(in, power, batch)` for the derivatives, in memory that is used again: new memory comes with page faults.
+and the derivatives by inputs, and as `(in, power, batch)` for those by coefficients, in memory that is used again: new
+memory comes with page faults.
 """
 
 import functools
