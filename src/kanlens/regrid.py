@@ -148,10 +148,16 @@ def measured(model: KAN, x: Tensor, y: Tensor) -> KAN:
         share = FAINT if len(group) == 1 else 1.0  # a product of small factors hardly feels either
         factor = share * y[:, node].std(correction=0) / outputs[:, node].std(correction=0)
         if 0 < float(factor) < math.inf and symbolic.isdisjoint(group) and not _regressed(outputs[:, node], y[:, node]):
-            each = factor ** (1 / len(group))  # of a product, all factors alike
+            each = _twenty_bits(float(factor) ** (1 / len(group)))  # of a product, all factors alike
             last.coef[group.start : group.stop] *= each
             last.weight[group.start : group.stop] *= each
     return result
+
+
+def _twenty_bits(value: float) -> float:
+    """Return a number without its last bits, which depend on the order of the rows and would grow in training."""
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(round(mantissa * 2**20), exponent - 20)
 
 
 def _regressed(output: Tensor, target: Tensor) -> bool:
