@@ -89,7 +89,7 @@ def signomials(
     >>> t = 2 * z[:, 0] ** 3 / z[:, 1] - z[:, 2] ** 0.5
     >>> found = next(signomials(Problem.of(Rows(z, t)), (Form(2),), seed=0))
     >>> shape(found[0].tree)
-    '(+ (* # (^ x2 1/2)) (* # (^ x0 3) (^ x1 -1)))'
+    '(+ (* (^ x0 3) (^ x1 -1) c) (* (^ x2 1/2) c))'
     """
     hunt = _Hunt.of(problem, seed, noisy, wave, starts)
     if hunt is None:
