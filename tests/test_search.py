@@ -16,7 +16,7 @@ from kanlens.hinges import hinges
 from kanlens.nodes import single_nodes
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
-from kanlens.refit import Rows, left_out, mean_square, refit
+from kanlens.refit import Rows, left_out, mean_square, own_rows, refit
 from kanlens.screening import screened
 from kanlens.search import _FoundError, _Hunt
 from kanlens.surrogate import surrogate
@@ -317,3 +317,12 @@ def test_a_search_goes_on_where_many_decimals_are_exact(decimals: int) -> None:
     hunt._keep(series, 0.0)
     with nullcontext() if decimals > 3 else pytest.raises(_FoundError):
         hunt._end_if_found()
+
+
+def test_rows_with_a_constant_of_their_own_are_no_evidence() -> None:
+    x = points(30, 1)
+    line = multiply(Number(2.0), Variable(0))
+    pole = add(line, multiply(Number(1e-9), raise_to(add(Variable(0), Number(-float(x[3, 0]) - 1e-3)), -2)))
+    rows = Rows(x, 2 * x[:, 0])
+    assert own_rows(line, rows) == 0
+    assert own_rows(pole, rows) == 1

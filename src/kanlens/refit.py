@@ -30,6 +30,9 @@ STEPS = 100
 PAUSE = 10
 """Steps in which the error has to fall by a hundredth, or they end."""
 
+OWN = 0.9
+"""Leverage from which a row is described by a constant of its own."""
+
 TRACE = 1e-8
 """Size of a term, as a share of the largest one beside it, up to which it is what a fit has left of nothing."""
 
@@ -161,15 +164,28 @@ def left_out(tree: Tree, rows: Rows) -> float:
     It is the mean of :math:`(r_i / (1 - h_i))^2` with the leverages :math:`h` of the rows (Allen's PRESS, 1974). A
     formula that bends to single rows, by a pole beside them, gives them a leverage near 1.
     """
+    value, leverage = _leverages(tree, rows)
+    error = float(rows.mean(((rows.y - value) / (1 - leverage)) ** 2))
+    return error if error == error else float("inf")
+
+
+def own_rows(tree: Tree, rows: Rows) -> int:
+    """Return how many rows have a leverage near 1: a constant of their own describes them, and not the law.
+
+    A pole between rows or a narrow peak does that, and leaves them next to no error, left out or not.
+    """
+    return int((_leverages(tree, rows)[1] > OWN).sum())
+
+
+def _leverages(tree: Tree, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return the values at the rows, and how much of each is its own target's doing."""
     value, jacobian = values_and_jacobian(tree, rows.x)
     weight = torch.ones_like(value) if rows.weight is None else rows.weight
     columns = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0) * weight.sqrt()[:, None]
     columns = columns / columns.norm(dim=0).clamp_min(1e-150)
     basis, singular, _ = torch.linalg.svd(columns, full_matrices=False)
     felt = singular > 1e-12 * singular.amax() if len(singular) else singular > 0
-    leverage = basis[:, felt].square().sum(1).clamp_max(1 - 1e-6)
-    error = float(rows.mean(((rows.y - value) / (1 - leverage)) ** 2))
-    return error if error == error else float("inf")
+    return value, basis[:, felt].square().sum(1).clamp_max(1 - 1e-6)
 
 
 def name_constants(tree: Tree, rows: Rows, allowed: float = 1.02, named: Named = ()) -> Tree:

@@ -38,7 +38,7 @@ from kanlens.nodes import products, scaled_products, single_nodes
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings, separations, unscaled
-from kanlens.refit import Rows, left_out, mean_square, merged, refit, without_traces
+from kanlens.refit import Rows, left_out, mean_square, merged, own_rows, refit, without_traces
 from kanlens.screening import distinct, screened
 from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
 from kanlens.sparse import coefficients
@@ -686,12 +686,16 @@ class _Hunt:
         if len(self.pool) > 2 * POOL:
             self.pool = dict(sorted(self.pool.items(), key=lambda item: item[1].bits)[:POOL])
 
-    def _bits(self, tree: Tree, error: float) -> float:
-        """Return the description length of the data by a formula."""
+    def _bits(self, tree: Tree, error: float, own: int = 0) -> float:
+        """Return the description length of the data by a formula, which has constants for some rows of their own."""
         floor = (1e-13 * float(self.rows.y.abs().amax())) ** 2 + 1e-300
         count = len(self.rows)
-        unexplained = 0.5 * count * math.log2(max(error, floor) / max(self.variance, floor))
+        unexplained = 0.5 * (count - own) * math.log2(max(error, floor) / max(self.variance, floor))
         return unexplained + length(tree, count)
+
+    def _bits_left_out(self, tree: Tree) -> float:
+        """Return the same by the error at rows left out; what a row's own constant explains is no evidence."""
+        return self._bits(tree, left_out(tree, self.rows), own_rows(tree, self.rows))
 
     def _front(self, exact: bool, stop: str) -> Front:
         """Return the formulas so far, the likeliest ones in a form for readers once the search has stopped.
@@ -709,13 +713,14 @@ class _Hunt:
         except KeyboardInterrupt:  # nothing found is lost, only its form
             rivals, equations = [], []
         rest = [b for b in kept if b not in rivals]
-        equations += [self._equation(self._bits(b.tree, left_out(b.tree, self.rows)), b.tree, b.tree) for b in rest]
+        equations += [self._equation(self._bits_left_out(b.tree), b.tree, b.tree) for b in rest]
         return Front.of(equations, exact=exact, stop=stop, seconds=self.budget.elapsed)
 
     def _rivals(self) -> "list[_Best]":
         """Return the likeliest formulas, one of those that are the same function in other words."""
         found: dict[str, _Best] = {}
-        for best in sorted(self.pool.values(), key=lambda b: b.bits):
+        few = self.held is self.rows
+        for best in sorted(self.pool.values(), key=lambda b: self._bits_left_out(b.tree) if few else b.bits):
             found.setdefault(f"{best.error:.6g}" if best.error > self.exact else shape(best.tree), best)
         return list(found.values())
 
@@ -735,7 +740,7 @@ class _Hunt:
     def _named(self, tree: Tree) -> tuple[float, Tree, Tree]:
         """Return the bits of a formula with its constants fitted to all rows and named, that formula, and itself."""
         shown = presentable(tree, self.all.first(MOST), named_products(self.settings.constants))
-        bits = min(self._bits(form, left_out(form, self.rows)) for form in dict.fromkeys((tree, shown)))
+        bits = min(self._bits_left_out(form) for form in dict.fromkeys((tree, shown)))
         return bits, shown, tree
 
     def _equation(self, bits: float, shown: Tree, tree: Tree, readable: bool = False) -> Equation:
