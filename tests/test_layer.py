@@ -195,12 +195,7 @@ def test_powers_are_used_where_their_sums_lose_little_more_than_a_digit(degree: 
         assert (loss <= 24) == (intervals <= powers.FEW)
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # torch's own, many and various
-def test_compiled_and_in_single_precision_it_is_a_sum_of_powers() -> None:
-    layer, x = KANLayer(4, 3), points(powers.MANY, 4).float()
-    torch.compiler.reset()
-    compiled = torch.compile(layer, fullgraph=True)
+def assert_same_with_gradients(compiled: Callable[[Tensor], Tensor], layer: KANLayer, x: Tensor) -> None:
     results = []
     for call in (compiled, layer):
         at = x.clone().requires_grad_()
@@ -208,6 +203,15 @@ def test_compiled_and_in_single_precision_it_is_a_sum_of_powers() -> None:
         results.append([y, *torch.autograd.grad(y.square().sum(), (at, layer.coef))])
     for got, expected in zip(*results, strict=True):
         torch.testing.assert_close(got, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's own, many and various
+def test_compiled_and_in_single_precision_it_is_a_sum_of_powers() -> None:
+    layer, x = KANLayer(4, 3), points(powers.MANY, 4).float()
+    torch.compiler.reset()
+    compiled = torch.compile(layer, fullgraph=True)
+    assert_same_with_gradients(compiled, layer, x)
 
 
 def test_sums_of_powers_do_without_what_is_not_wanted_and_keep_what_is_no_number() -> None:
@@ -371,13 +375,7 @@ def test_compiled_it_gives_the_same(degree: int) -> None:
     compiled = torch.compile(layer, fullgraph=True)
     for mask in (torch.ones(4, 3), torch.ones(4, 3).tril()):
         layer.mask = mask.double()
-        results = []
-        for call in (compiled, layer):
-            at = x.clone().requires_grad_()
-            y = call(at)
-            results.append([y, *torch.autograd.grad(y.square().sum(), (at, layer.coef))])
-        for got, expected in zip(*results, strict=True):
-            torch.testing.assert_close(got, expected)
+        assert_same_with_gradients(compiled, layer, x)
     layer.grid = layer.basis.adapted(x)
     layer.mask = torch.ones_like(layer.mask)
     torch.testing.assert_close(compiled(x), naive(layer, x))
