@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from kanlens.constants import nearby
 from kanlens.functions import Function
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit
-from kanlens.trees import Number, Tree, complexity, numbers, tidy, values, with_numbers
+from kanlens.trees import Number, Product, Tree, complexity, multiply, numbers, tidy, values, with_numbers
 from kanlens.univariate import Guess, univariate
 
 PLAIN = 13
@@ -81,3 +81,9 @@ def simplest_first(names: Sequence[Sequence[Tree]]) -> Iterator[tuple[Tree, ...]
     ranks = itertools.product(*(range(len(trees)) for trees in names))
     for rank in sorted(ranks, key=sum):
         yield tuple(trees[k] for trees, k in zip(names, rank, strict=True))
+
+
+def unscaled_product(trees: Iterable[Tree]) -> Tree:
+    """Return the product of named curves without its constant factors, which drop out in the function around it."""
+    factors = [factor for tree in trees for factor in (tree.factors if isinstance(tree, Product) else (tree,))]
+    return multiply(*(factor for factor in factors if not isinstance(factor, Number)))

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import Function
-from kanlens.naming import curve_names, simplest_first
+from kanlens.naming import curve_names, simplest_first, unscaled_product
 from kanlens.network import KAN
 from kanlens.problems import Problem
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.surgery import refine
 from kanlens.training import fit
-from kanlens.trees import Call, Number, Product, Sum, Tree, Variable, add, multiply, substitute, values
+from kanlens.trees import Call, Number, Sum, Tree, Variable, add, multiply, substitute, values
 from kanlens.univariate import Guess
 
 POINTS = 600
@@ -162,7 +162,7 @@ def single_nodes(
         names = [curve_names(z[:, k], curves[:, k], functions, error) for k in range(problem.size)]
         for choice in itertools.islice(simplest_first(names), 3):
             placed = [substitute(tree, [Variable(k)]) for k, tree in enumerate(choice)]
-            smaller = problem.reduced([_product(placed) if product else _sum(placed)])
+            smaller = problem.reduced([unscaled_product(placed) if product else _sum(placed)])
             if smaller is not None:
                 yield smaller
 
@@ -210,12 +210,6 @@ def _off(model: KAN, z: Tensor, t: Tensor) -> float:
 def _sum(trees: Iterable[Tree]) -> Tree:
     """Return the sum without the constants that drop out in the function around it."""
     return add(*(_without_constant(tree) for tree in trees))
-
-
-def _product(trees: Iterable[Tree]) -> Tree:
-    """Return the product without the factors that drop out."""
-    factors = [factor for tree in trees for factor in (tree.factors if isinstance(tree, Product) else (tree,))]
-    return multiply(*(factor for factor in factors if not isinstance(factor, Number)))
 
 
 def _without_constant(tree: Tree) -> Tree:
