@@ -100,7 +100,8 @@ class KANLayer(nn.Module):
         """Take over the curves of a layer of the same widths on this layer's number of intervals."""
         if (parent.in_dim, parent.out_dim) != (self.in_dim, self.out_dim):
             raise InputError(
-                f"expected a layer {self.in_dim} -> {self.out_dim}, got {parent.in_dim} -> {parent.out_dim}."
+                f"expected a layer {self.in_dim} -> {self.out_dim}, got {parent.in_dim} -> {parent.out_dim}. "
+                "Pass a layer of the same widths."
             )
         self._take(refine(_alone(parent.core), x, self.num).layers[0])
 

@@ -105,7 +105,7 @@ class MLP(nn.Module):
             return [(at.std(0) * w).abs() for at, w in zip(self.acts, self.w, strict=True)]
         if metric == "fa":
             return self.attribute().edges
-        raise InputError(f"expected one of 'w', 'act', 'a' and 'fa', got {metric!r}.")
+        raise InputError(f"expected one of 'w', 'act', 'a' and 'fa', got {metric!r}. Choose one of them.")
 
     def reg(self, reg_metric: str, lamb_l1: float, lamb_entropy: float) -> Tensor:
         """Return the penalty on the weights' strengths."""

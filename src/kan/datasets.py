@@ -90,7 +90,10 @@ def _ends(ranges: Sequence[Any] | np.ndarray, n_var: int) -> tuple[Tensor, Tenso
     """Return the lower and upper ends of the variables, each `(n_var,)`."""
     ends = torch.as_tensor(np.asarray(ranges, dtype=float), dtype=torch.get_default_dtype())
     if ends.shape not in ((2,), (n_var, 2)):
-        raise InputError(f"expected ranges as a pair or {n_var} pairs, got the shape {tuple(ends.shape)}.")
+        raise InputError(
+            f"expected ranges as a pair or {n_var} pairs, got the shape {tuple(ends.shape)}. "
+            "Write [low, high], or one such pair for each variable."
+        )
     low, high = ends.expand(n_var, 2).unbind(1)
     return low, high
 

@@ -104,7 +104,10 @@ def _layer(
         dtype=part["coef"].dtype,
     )
     if part["grid"].shape != layer.grid.shape or part["coef"].transpose(0, 1).shape != layer.coef.shape:
-        raise InputError(f"expected a grid {tuple(layer.grid.shape)}, got {tuple(part['grid'].shape)}.")
+        raise InputError(
+            f"expected a grid {tuple(layer.grid.shape)}, got {tuple(part['grid'].shape)}. "
+            "Load it with the files it was saved with."
+        )
     both = (part["mask"].T != 0) & (state[f"symbolic_fun.{number}.mask"] != 0)
     if bool(both.any()):
         raise InputError("expected edges that are splines or symbols, got one that is both. Set its mode in pykan.")

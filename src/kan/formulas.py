@@ -105,5 +105,8 @@ def _scaled(values: Sequence[sympy.Expr], scale: Scale) -> list[tuple[sympy.Expr
     """Pair values with their means and deviations."""
     means, deviations = ([float(number) for number in row] for row in scale)
     if not len(values) == len(means) == len(deviations):
-        raise InputError(f"expected {len(values)} means and deviations, got {len(means)} and {len(deviations)}.")
+        raise InputError(
+            f"expected {len(values)} means and deviations, got {len(means)} and {len(deviations)}. "
+            "Pass one of each for every variable."
+        )
     return list(zip(values, means, deviations, strict=True))

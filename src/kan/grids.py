@@ -39,7 +39,10 @@ class Grids(Held):
     def initialize_from_another_model(self, another_model: Held, x: Array) -> Self:
         """Take over the curves of a model of the same widths on this model's number of intervals."""
         if another_model.core.spec.widths != self.core.spec.widths:
-            raise InputError(f"expected a model of widths {self.width}, got {another_model.width}.")
+            raise InputError(
+                f"expected a model of widths {self.width}, got {another_model.width}. "
+                "Make the new model with the same width."
+            )
         self.core = refine(another_model.core, another_model.points(x), self.core.spec.basis.intervals)
         return self
 

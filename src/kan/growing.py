@@ -25,7 +25,9 @@ class Growing(Held):
         """Add sum nodes, or products of one arity or of one for each, to a hidden layer; `perturb` connects them."""
         arities = [mult_arity] * n_added_nodes if isinstance(mult_arity, int) else [*mult_arity]
         if not sum_bool and len(arities) != n_added_nodes:
-            raise InputError(f"expected {n_added_nodes} arities, got {arities}.")
+            raise InputError(
+                f"expected {n_added_nodes} arities, got {arities}. Pass one arity for each node that is added."
+            )
         sums, products = (n_added_nodes, ()) if sum_bool else (0, arities)
         self.core = widen(self.core, layer_id, sums=sums, products=products)
 

@@ -102,7 +102,7 @@ def fit_predictions(model: "Held", dataset: Mapping[str, Array], settings: "Trai
 
 def _of_inputs(model: "Held", pred_fn: Callable[..., Tensor] | None) -> Callable[[Tensor], Tensor]:
     if pred_fn is None:
-        raise InputError("expected pred_fn, got none.")
+        raise InputError("expected pred_fn, got none. Pass the function that gives the predictions.")
     count = len(inspect.signature(pred_fn).parameters)
     return pred_fn if count == 1 else lambda x: pred_fn(model, x)
 

@@ -34,7 +34,9 @@ def swap(model: KAN, layer: int, first: int, second: int) -> KAN:
     if not (0 <= first < width.size and 0 <= second < width.size):
         raise InputError(f"expected nodes from 0 to {width.size - 1}, got {first} and {second}.")
     if (first < width.sums) != (second < width.sums):
-        raise InputError(f"expected two sums or two products, got {first} and {second} of {width.sums} sums.")
+        raise InputError(
+            f"expected two sums or two products, got {first} and {second} of {width.sums} sums. Swap nodes of one kind."
+        )
     nodes = [list(range(each.size)) for each in model.spec.widths[1:-1]]
     nodes[layer - 1][first], nodes[layer - 1][second] = second, first
     return keep(model, nodes)

@@ -202,7 +202,7 @@ class BSpline:
         Outside the grid the first derivative is constant and higher ones vanish.
         """
         if order < 0:
-            raise InputError(f"expected order >= 0, got {order}.")
+            raise InputError(f"expected order >= 0, got {order}. Order 0 gives the values, 1 the slopes.")
         if order <= 1:
             return self.values_and_slopes(x, grid)[order]
         if order > self.degree:

@@ -199,7 +199,9 @@ def plot_scores(
     ['$a$', '$b$', '$c$']
     """
     if of not in ("inputs", "edges"):
-        raise InputError(f"expected scores of 'inputs' or 'edges', got {of!r}.")
+        raise InputError(
+            f"expected scores of 'inputs' or 'edges', got {of!r}. Inputs give a bar each, edges one for every curve."
+        )
     points = some(table(x, model.spec.widths[0].size, "inputs"), ROWS).to(model.layers[0].grid)
     found = scores(model, points)
     if of == "inputs":

@@ -133,7 +133,7 @@ def compile_formula(
     if any(isinstance(each, str) for each in listed):  # which sympify would run
         raise InputError("expected sympy expressions, got text. Read it with kanlens.parse.")
     if not names or len(set(names)) != len(names):
-        raise InputError(f"expected different names for the inputs, got {list(names)}.")
+        raise InputError(f"expected different names for the inputs, got {list(names)}. Rename those that occur twice.")
     reader = _Reader({name: Node(0) for name in names}, functions)
     outputs = [reader.settled(reader.read(sympy.sympify(expression))) for expression in listed]
     return _Builder([*reader.inputs.values()], outputs).build(basis, dtype)
@@ -208,7 +208,10 @@ class _Reader:
         if not base.free_symbols:  # a^x = exp(x log a)
             number = _number(base)
             if number <= 0:
-                raise InputError(f"expected a positive base of a variable exponent, got {base}.")
+                raise InputError(
+                    f"expected a positive base of a variable exponent, got {base}. "
+                    "Between whole powers a negative number has no real value."
+                )
             return self._named("exp"), exponent, math.log(number)
         if not exponent.free_symbols:
             number = _number(exponent)

@@ -86,7 +86,10 @@ class _KANConv(nn.Module):
         """
         if x.dim() - self.axes not in (1, 2) or x.shape[-self.axes - 1] != self.in_channels:
             places = ", ".join("length" if self.axes == 1 else name for name in ("height", "width")[: self.axes])
-            raise InputError(f"expected an input (batch, {self.in_channels}, {places}), got {tuple(x.shape)}.")
+            raise InputError(
+                f"expected an input (batch, {self.in_channels}, {places}), got {tuple(x.shape)}. "
+                "Reshape it, with the channels second."
+            )
         batched = x if x.dim() == self.axes + 2 else x[None]
         padded = nn.functional.pad(batched, [n for n in reversed(self.padding) for _ in range(2)])
         layer, channels_last = self.layer, padded.movedim(1, -1)  # (batch, ..., in)

@@ -77,7 +77,9 @@ def split(rows: int, share: float, seed: int = 0) -> tuple[Tensor, Tensor]:
     """
     held = round(rows * share)
     if not 0 <= share < 1 or held >= rows:
-        raise InputError(f"expected a validation share in [0, 1) that leaves rows to train on, got {share}.")
+        raise InputError(
+            f"expected a validation share in [0, 1) that leaves rows to train on, got {share}. Choose a smaller share."
+        )
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
     return order[held:].sort().values, order[:held].sort().values
 

@@ -141,5 +141,8 @@ def _exponents(unit: Any) -> Mapping[str, Fraction]:
     try:
         found = registry.get_dimensionality(registry.parse_units(text))
     except (pint.errors.PintError, AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"expected a unit such as 'kg*m/s**2', got {text!r}: {error}.") from error
+        raise InputError(
+            f"expected a unit such as 'kg*m/s**2', got {text!r}: {error}. "
+            "Check the spelling, or leave the column without a unit."
+        ) from error
     return {str(base): Fraction(power).limit_denominator(12) for base, power in found.items()}

@@ -81,7 +81,7 @@ class Expansion:
     def derivatives(self, x: Tensor, grid: Tensor, order: int = 1) -> Tensor:
         """Return the derivatives of an order `>= 0` of the basis functions, `(batch, in, size)`."""
         if order < 0:
-            raise InputError(f"expected order >= 0, got {order}.")
+            raise InputError(f"expected order >= 0, got {order}. Order 0 gives the values, 1 the slopes.")
         low, high = grid[:, :1], grid[:, 1:]
         scale = 2 / (high - low)
         u = (x.T - low) * scale - 1

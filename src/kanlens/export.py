@@ -116,7 +116,10 @@ def export_onnx(model: KAN, path: str | os.PathLike[str]) -> None:
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise InputError(f"expected functions that ONNX has, got a network with others ({error}).") from error
+        raise InputError(
+            f"expected functions that ONNX has, got a network with others ({error}). "
+            "Export the formula as source code instead."
+        ) from error
     finally:
         logging.getLogger("torch.onnx").setLevel(level)
     assert program is not None

@@ -108,7 +108,7 @@ def parse(text: str, names: Collection[str] | None = None) -> "Expr":
     import sympy
 
     if len(text) > LONGEST:
-        raise InputError(f"expected a formula of at most {LONGEST} characters, got {len(text)}.")
+        raise InputError(f"expected a formula of at most {LONGEST} characters, got {len(text)}. Shorten it.")
     tree = _tree(text.strip().replace("^", "**"))
     known = None if names is None else {unicodedata.normalize("NFKC", name) for name in names}
     done: list[tuple[Expr, int]] = []  # the expressions that wait for their operator, and their depths
@@ -121,7 +121,10 @@ def parse(text: str, names: Collection[str] | None = None) -> "Expr":
         done.append((_checked(_built(node, [value for value, _ in operands], known)), depth))
     result = done[0][0]
     if result.has(sympy.zoo, sympy.oo, -sympy.oo, sympy.nan, sympy.I):
-        raise InputError("expected real and finite numbers, got an infinity or a complex number in the formula.")
+        raise InputError(
+            "expected real and finite numbers, got an infinity or a complex number in the formula. "
+            "Check divisions by zero and roots of negative numbers."
+        )
     return result
 
 
@@ -132,9 +135,13 @@ def _tree(text: str) -> ast.expr:
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
         place = f" at character {error.offset}" if error.offset else ""
-        raise InputError(f"expected a formula such as 2*sin(x) + 1, got {_short(text)}: {error.msg}{place}.") from error
+        raise InputError(
+            f"expected a formula such as 2*sin(x) + 1, got {_short(text)}: {error.msg}{place}. Correct it there."
+        ) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"expected a formula such as 2*sin(x) + 1, got {_short(text)}: {error}.") from error
+        raise InputError(
+            f"expected a formula such as 2*sin(x) + 1, got {_short(text)}: {error}. Simplify it."
+        ) from error
 
 
 def _short(text: str) -> str:
@@ -201,13 +208,16 @@ def _number(value: object) -> "Expr":
     import sympy
 
     if type(value) not in (int, float):  # True, a text, 1j
-        raise InputError(f"expected numbers such as 2 or 0.5, got {_short(repr(value))}.")
+        raise InputError(
+            f"expected numbers such as 2 or 0.5, got {_short(repr(value))}. "
+            "Write words without quotes, and decimals with a point."
+        )
     try:
         finite = math.isfinite(float(value))  # type: ignore[arg-type]
     except OverflowError:
         finite = False
     if not finite:
-        raise InputError("expected numbers below 1e308, got a larger one.")
+        raise InputError("expected numbers below 1e308, got a larger one. Choose other units.")
     return sympy.Integer(value) if isinstance(value, int) else sympy.Float(value)
 
 
@@ -232,9 +242,9 @@ def _called(name: str, values: "list[Expr]") -> "Expr":
         raise InputError(f"expected a function such as sin or exp, got {name!r}. See kanlens.expressions.")
     fewest, most = (1, 1) if name in FUNCTIONS else (2, 8 if function in ("Max", "Min") else 2)
     if not fewest <= len(values) <= most:
-        raise InputError(f"expected {name} of {fewest} argument(s), got {len(values)}.")
+        raise InputError(f"expected {name} of {fewest} argument(s), got {len(values)}. Check commas and brackets.")
     if function.startswith("bessel") and values[0] not in (0, 1):
-        raise InputError(f"expected {name} of order 0 or 1, got {values[0]}.")
+        raise InputError(f"expected {name} of order 0 or 1, got {values[0]}. Other orders are not in the library.")
     return getattr(sympy, function)(*values)
 
 
@@ -255,5 +265,5 @@ def _checked(value: "Expr") -> "Expr":
     if value.is_number and not value.is_Rational:
         number = sympy.N(value, 15)
         if not number.is_Float or not abs(number) < 1e300:
-            raise InputError(f"expected real numbers below 1e300, got {_short(str(value))}.")
+            raise InputError(f"expected real numbers below 1e300, got {_short(str(value))}. Choose other units.")
     return value

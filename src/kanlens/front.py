@@ -121,4 +121,4 @@ class Front(Viewable):
         if rule == "simple":
             good = TOLERANCE * min(e.rmse for e in self.equations)
             return next(e for e in self.equations if e.rmse <= good)
-        raise InputError(f"expected 'best', 'accurate' or 'simple', got {rule!r}.")
+        raise InputError(f"expected 'best', 'accurate' or 'simple', got {rule!r}. 'best' is a good start.")

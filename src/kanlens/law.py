@@ -49,12 +49,14 @@ class Law:
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise InputError(f"expected a formula in UTF-8, got other bytes in {path.name}.") from error
+            raise InputError(
+                f"expected a formula in UTF-8, got other bytes in {path.name}. Save the text as UTF-8."
+            ) from error
         name, _, right = text.rpartition("=")
         expression = parse(right)
         names = sorted(map(str, expression.free_symbols))
         if not names:
-            raise InputError(f"expected a formula with a variable, got {expression}.")
+            raise InputError(f"expected a formula with a variable, got {expression}. Name at least one column in it.")
         model = compile_formula(expression, names, dtype=torch.float64)
         return cls(model, tuple(names), tuple(names), (name.strip() or "y",))
 

@@ -176,7 +176,9 @@ def measure(loss: str | Loss | None) -> Curved | Custom:
 def _probabilities(y: Array, outputs: int, *, sums: bool) -> Tensor:
     found = table(y, outputs, "probabilities")
     if bool((found < 0).any() | (found > 1).any()):
-        raise InputError(f"expected probabilities from 0 to 1, got {found.amin():g} to {found.amax():g}.")
+        raise InputError(
+            f"expected probabilities from 0 to 1, got {found.amin():g} to {found.amax():g}. Divide counts by their sum."
+        )
     if sums and float((found.sum(1) - 1).abs().amax()) > 1e-4:
         raise InputError("expected the probabilities of a row to sum to 1. Divide each row by its sum.")
     return found

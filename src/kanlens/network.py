@@ -55,9 +55,12 @@ class Width:
     def __post_init__(self) -> None:
         counts = (self.sums, *self.products)
         if not all(isinstance(n, int) for n in counts) or self.sums < 0 or any(n < 2 for n in self.products):
-            raise InputError(f"expected sums >= 0 and arities >= 2, got {self.sums} and {self.products}.")
+            raise InputError(
+                f"expected sums >= 0 and arities >= 2, got {self.sums} and {self.products}. "
+                "A product of one factor is a sum."
+            )
         if self.size == 0:
-            raise InputError("expected at least one node in a layer, got none.")
+            raise InputError("expected at least one node in a layer, got none. Leave the layer out, or give it a node.")
 
     @classmethod
     def of(cls, item: "int | Sequence[Any] | Width") -> "Width":
@@ -120,7 +123,9 @@ class Spec:
         if len(self.widths) < 2:
             raise InputError(f"expected widths of inputs and outputs at least, got {len(self.widths)}. Use [2, 5, 1].")
         if self.widths[0].products:
-            raise InputError("expected plain inputs, got product nodes in the first width.")
+            raise InputError(
+                "expected plain inputs, got product nodes in the first width. Put them into a hidden width."
+            )
         if self.residual not in RESIDUALS:
             raise UnknownNameError(f"expected residual to be one of {sorted(RESIDUALS)}, got {self.residual!r}.")
 

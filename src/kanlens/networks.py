@@ -96,7 +96,9 @@ def write_network(model: KAN, language: str, *, name: str = "f", names: Sequence
     inputs = model.spec.widths[0].size
     names = [f"x_{number}" for number in range(1, inputs + 1)] if names is None else list(names)
     if len(names) != inputs or len(set(names)) != inputs:
-        raise InputError(f"expected {inputs} different names, one for each input, got {names}.")
+        raise InputError(
+            f"expected {inputs} different names, one for each input, got {names}. Rename those that occur twice."
+        )
     return writers[language](layers, language, name, names, about)
 
 

@@ -135,7 +135,8 @@ def measure(trace: Trace, widths: Sequence[Width], importance: Importance) -> li
         if [tuple(each.shape) for each in found] != [tuple(shape) for shape in shapes]:
             raise InputError(
                 f"expected importance of shapes {[tuple(shape) for shape in shapes]}, (out, in) of each layer, "
-                f"got {[tuple(each.shape) for each in found]}."
+                f"got {[tuple(each.shape) for each in found]}. "
+                "Pass what scores(...) gives for the same network."
             )
     return [each.nan_to_num(nan=1.0) for each in found]
 

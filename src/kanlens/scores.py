@@ -63,7 +63,10 @@ def node_scores(model: KAN, x: Tensor, layer: int, node: int) -> Scores:
     """
     whole, widths = model.trace(x), model.spec.widths
     if not (1 <= layer < len(widths) and 0 <= node < widths[layer].size):
-        raise InputError(f"expected a node of a layer from 1 to {len(widths) - 1}, got node {node} of layer {layer}.")
+        raise InputError(
+            f"expected a node of a layer from 1 to {len(widths) - 1}, got node {node} of layer {layer}. "
+            "Layer 0 is the inputs, which have nothing below them."
+        )
     group = list(widths[layer].groups()[node])
     below = Trace(
         [*whole.nodes[:layer], whole.nodes[layer][:, [node]]],

@@ -176,7 +176,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         if self.complexity < 1:
-            raise InputError(f"expected a complexity of at least 1, got {self.complexity}.")
+            raise InputError(f"expected a complexity of at least 1, got {self.complexity}. 80 is the default.")
         if self.seconds is not None and not self.seconds > 0:
             raise InputError(f"expected a time limit above 0 seconds, got {self.seconds}. Use None for none.")
         if self.steps is not None and self.steps < 1:

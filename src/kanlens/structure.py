@@ -141,7 +141,9 @@ def is_separable(
     """
     listed = [tuple(group) for group in groups]
     if sorted(itertools.chain(*listed)) != list(range(x.shape[1])):
-        raise InputError(f"expected groups that hold each of {x.shape[1]} inputs once, got {listed}.")
+        raise InputError(
+            f"expected groups that hold each of {x.shape[1]} inputs once, got {listed}. Put each input into one group."
+        )
     if kind == "function of a sum":
         return _sum_inside(f, x, listed, tolerance)
     matrix = mixed(f, x, kind)

@@ -76,12 +76,16 @@ def keep(model: KAN, nodes: Sequence[Sequence[int]], *, inputs: Sequence[int] | 
     """
     hidden = model.spec.widths[1:-1]
     if len(nodes) != len(hidden):
-        raise InputError(f"expected one list of nodes for each of {len(hidden)} hidden layers, got {len(nodes)}.")
+        raise InputError(
+            f"expected one list of nodes for each of {len(hidden)} hidden layers, got {len(nodes)}. "
+            "List the nodes to keep of every one."
+        )
     columns = range(model.spec.widths[0].size) if inputs is None else inputs
     for number, (chosen, width) in enumerate(zip([columns, *nodes], model.spec.widths[:-1], strict=True)):
         if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(range(width.size)):
             raise InputError(
-                f"expected distinct nodes among 0 to {width.size - 1} for layer {number}, got {list(chosen)}."
+                f"expected distinct nodes among 0 to {width.size - 1} for layer {number}, got {list(chosen)}. "
+                "Name each node once."
             )
     ordered = [
         sorted(chosen, key=width.sums.__le__)  # sums, then products

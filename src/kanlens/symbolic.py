@@ -139,9 +139,11 @@ def formula(model: KAN, *, names: Sequence[str] | None = None, output: int = 0) 
     inputs, outputs = model.spec.widths[0].size, model.spec.widths[-1].size
     names = [f"x_{number}" for number in range(1, inputs + 1)] if names is None else list(names)
     if len(names) != inputs or len(set(names)) != inputs:
-        raise InputError(f"expected {inputs} different names, one for each input, got {names}.")
+        raise InputError(
+            f"expected {inputs} different names, one for each input, got {names}. Rename those that occur twice."
+        )
     if not 0 <= output < outputs:
-        raise InputError(f"expected an output from 0 to {outputs - 1}, got {output}.")
+        raise InputError(f"expected an output from 0 to {outputs - 1}, got {output}. Outputs are counted from 0.")
     splines = [edge for edge in model.live() if model.symbol(edge) is None]
     if splines:
         raise InputError(

@@ -79,7 +79,9 @@ def read_table(path: Path, leave_out: Collection[str] = (), only: Collection[str
     try:
         read = parquet.read_table(path)
     except arrow.ArrowInvalid as error:
-        raise InputError(f"expected a Parquet file, got {path.name}: {error}.") from error
+        raise InputError(
+            f"expected a Parquet file, got {path.name}: {error}. Check the file, or write it as CSV."
+        ) from error
     names = _distinct(read.column_names)
     chosen = _chosen(names, leave_out, only)
     kinds = {name: read.schema.field(name).type for name in chosen}
@@ -87,7 +89,7 @@ def read_table(path: Path, leave_out: Collection[str] = (), only: Collection[str
     values = [[_filled(name, row, value) for row, value in enumerate(read[name].to_pylist())] for name in numeric]
     stacked = torch.tensor(values, dtype=torch.float64).reshape(len(numeric), read.num_rows).T
     if not read.num_rows:
-        raise InputError(f"expected at least one row in {path.name}, got none.")
+        raise InputError(f"expected at least one row in {path.name}, got none. Check the file.")
     return Table(tuple(numeric), stacked, tuple(name for name in chosen if name not in numeric))
 
 
@@ -105,7 +107,9 @@ def column_names(path: Path) -> list[str]:
         try:
             return list(parquet.read_schema(path).names)
         except arrow.ArrowInvalid as error:
-            raise InputError(f"expected a Parquet file, got {path.name}: {error}.") from error
+            raise InputError(
+                f"expected a Parquet file, got {path.name}: {error}. Check the file, or write it as CSV."
+            ) from error
     return [name.strip() for _, names in _rows(_text(path))[:1] for name in names]
 
 
@@ -158,7 +162,9 @@ def read_csv(path: Path, leave_out: Collection[str] = (), only: Collection[str] 
     """
     rows = _rows(_text(path))
     if len(rows) < 2:
-        raise InputError(f"expected a header and at least one row in {path.name}, got {len(rows)} lines.")
+        raise InputError(
+            f"expected a header and at least one row in {path.name}, got {len(rows)} lines. Check the file."
+        )
     names = _distinct([name.strip() for name in rows[0][1]])
     for number, row in rows[1:]:
         if len(row) != len(names):

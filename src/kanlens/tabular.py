@@ -74,7 +74,9 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]
             value = getattr(self, name)
             if isinstance(value, str):
                 if value != "auto":
-                    raise InputError(f"expected {name} as 'auto' or a value, got {value!r}.")
+                    raise InputError(
+                        f"expected {name} as 'auto' or a value, got {value!r}. Leave it at 'auto' if in doubt."
+                    )
                 continue
             given[name] = _checked(name, value)
             axes[name] = (given[name],)

@@ -201,7 +201,10 @@ class Sample:
         """Return the rows to train on and a share of rows that are held out."""
         rows, held = split(len(self.x), share, seed)
         if not len(held):
-            raise InputError(f"expected a validation share that holds out a row, got {share} of {len(self.x)} rows.")
+            raise InputError(
+                f"expected a validation share that holds out a row, got {share} of {len(self.x)} rows. "
+                "Choose a larger share."
+            )
         first, second = (
             Sample(self.x[part], self.y[part], None if self.weights is None else self.weights[part])
             for part in (rows, held)

@@ -50,7 +50,9 @@ def plot_tree(part: Part, *, names: Sequence[str] | None = None, style: Literal[
     count = len(part.inputs)
     labels = [f"x_{number + 1}" for number in range(count)] if names is None else list(names)
     if len(labels) != count:
-        raise InputError(f"expected {count} names, one for each input, got {len(labels)}.")
+        raise InputError(
+            f"expected {count} names, one for each input, got {len(labels)}. Pass as many as the tree has inputs."
+        )
     if style not in ("tree", "box"):
         raise InputError(f"expected style 'tree' or 'box', got {style!r}.")
     figure = Diagram(figsize=(STEP * count + 0.4, LEVEL * part.height + 0.6))
