@@ -9,7 +9,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors shards version curvature views budget removal answers scratch",
+    "errors shards version curvature views budget removal answers scratch descent copying",
     "quadratic moments cardinal front",
     "bases functions solvers data preparation tables constants simplify expressions languages container",
     "native powers expansions trees surrogate exponents",

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
+from kanlens import descent
 
-class LBFGS(torch.optim.LBFGS):
+
+class LBFGS(descent.LBFGS):
     """Take pykan's arguments.
 
     torch skips an update whose curvature is below 1e-10 in units of the loss, so that a loss of 1e-6 is hardly lowered

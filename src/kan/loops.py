@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from kan.datasets import part
 from kan.LBFGS import LBFGS
 from kan.seen import Seen
+from kanlens import descent
 from kanlens.data import Array
 from kanlens.errors import InputError
 
@@ -40,7 +41,7 @@ def minimise(
     if opt == "LBFGS":
         optimizer = LBFGS(module.parameters(), lr=lr, history_size=10, line_search_fn="strong_wolfe")
     elif opt == "Adam":
-        optimizer = torch.optim.Adam(module.parameters(), lr=ADAM_RATE if lr == 1.0 else lr)
+        optimizer = descent.Adam(module.parameters(), lr=ADAM_RATE if lr == 1.0 else lr)
     else:
         raise InputError(f"expected opt 'LBFGS' or 'Adam', got {opt!r}. 'LBFGS' suits small networks.")
     generator = torch.Generator().manual_seed(0)

@@ -266,7 +266,7 @@ class BSpline:
         points do not determine a coefficient, it continues its neighbours (a second-difference
         ridge of relative size 1e-7), on CPU and GPU alike, and never a NaN.
         """
-        return closest(self.values(x, grid), y, self._ridge(x) * max(len(x) / self.size, 1.0) ** 0.5)
+        return closest(self.on(grid).values(x, grid), y, self._ridge(x) * max(len(x) / self.size, 1.0) ** 0.5)
 
     def _ridge(self, like: Tensor) -> Tensor:
         eye = torch.eye(self.size, dtype=like.dtype, device=like.device)

@@ -1,6 +1,6 @@
 """The layer of learnable one-variable functions, for any torch model."""
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from kanlens.answers import holds
 from kanlens.bases import Basis, BSpline, Evaluator
 from kanlens.combination import combine
+from kanlens.copying import Memo, Quick
 
 RESIDUALS = {"silu": nn.functional.silu, "identity": lambda x: x, "zero": None}
 """Functions beside the spline on each edge, by name; `zero` is none."""
 
 
-class KANLayer(nn.Module):
+class KANLayer(Quick):
     r"""Sum learnable one-variable functions of the inputs.
 
     .. math:: y_j = \sum_i m_{ji} \Big( w_{ji}\, b(x_i) + \sum_m c_{jim} B_m(x_i) \Big)
@@ -152,10 +153,19 @@ class KANLayer(nn.Module):
 
     def look(self) -> None:
         """Notice what was written into the mask and the grid; only a compiled layer needs to be told."""
-        self._seen = (self.mask, _version(self.mask), self.grid, _version(self.grid), self.basis)
+        self._note()
         self._whole = holds((self.mask == 1).all())
         self._blank = holds((self.mask == 0).all())
         self._evaluator = self.basis.on(self.grid)
+
+    def _note(self) -> None:
+        self._seen = (self.mask, _version(self.mask), self.grid, _version(self.grid), self.basis)
+
+    def __deepcopy__(self, memo: Memo) -> Self:
+        self._look_again()
+        twin = super().__deepcopy__(memo)
+        twin._note()  # the answers are copied, too
+        return twin
 
     def _look_again(self) -> None:
         if torch.compiler.is_compiling():

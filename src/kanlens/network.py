@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kanlens.bases import Basis, BSpline
+from kanlens.copying import Quick
 from kanlens.errors import InputError, UnknownNameError
 from kanlens.functions import Function
 from kanlens.layer import RESIDUALS, KANLayer
@@ -135,7 +136,7 @@ class Spec:
         return cls(tuple(Width.of(item) for item in widths), basis or BSpline(), residual)
 
 
-class SymbolicEdges(nn.Module):
+class SymbolicEdges(Quick):
     r"""Hold the edges of a layer that are symbols, :math:`c\,f(a x + b) + d`.
 
     The edges are flat lists. They are evaluated by groups of the same function, so that the cost
@@ -215,7 +216,7 @@ class SymbolicEdges(nn.Module):
         return ", ".join(f"({o}, {i}): {f.name}" for f, o, i in zip(self.functions, self.out, self.in_, strict=True))
 
 
-class KAN(Viewable, nn.Module):
+class KAN(Viewable, Quick):
     r"""Compose layers of learnable one-variable functions.
 
     Parameters

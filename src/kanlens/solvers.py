@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from kanlens import descent
 from kanlens.quadratic import Quadratic
 
 
@@ -194,9 +195,7 @@ class LBFGS:
     ) -> Solution:
         """Return the best point found from `theta`, of the same shape `(p,)`; see :data:`Memory`."""
         point = theta.clone().requires_grad_()
-        method = torch.optim.LBFGS(
-            [point], max_iter=self.inner, history_size=self.memory, line_search_fn="strong_wolfe"
-        )
+        method = descent.LBFGS([point], max_iter=self.inner, history_size=self.memory, line_search_fn="strong_wolfe")
         return _follow(method, point, objective, self.steps, watch, memory)
 
 
@@ -232,13 +231,13 @@ class Adam:
     ) -> Solution:
         """Return the best point found from `theta`, of the same shape `(p,)`; see :data:`Memory`."""
         point = theta.clone().requires_grad_()
-        method = torch.optim.Adam([point], lr=self.rate)
+        method = descent.Adam([point], lr=self.rate)
         if self.batch is None:
             return _follow(method, point, objective, self.steps, watch, memory)
         return self._by_batches(self.batch, method, point, objective, watch, {} if memory is None else memory)
 
     def _by_batches(
-        self, size: int, method: torch.optim.Adam, point: Tensor, objective: Objective, watch: Watch, memory: Memory
+        self, size: int, method: descent.Adam, point: Tensor, objective: Objective, watch: Watch, memory: Memory
     ) -> Solution:
         generator = torch.Generator().manual_seed(self.seed)
         if memory:
@@ -277,7 +276,7 @@ class Adam:
 def _memorise(
     memory: Memory, method: torch.optim.Optimizer, point: Tensor, best: Tensor, lowest: float, step: int
 ) -> None:
-    state = method.state_dict()["state"].get(0, {})
+    state = method.state.get(point, {})
     memory.update(point=point.detach(), best=best, lowest=lowest, step=step, state=state)
 
 

@@ -313,7 +313,7 @@ def _column(values: Tensor, rows: int) -> Tensor:
 
 
 def _logarithm(f: Map) -> Map:
-    return lambda x: f(x).abs().log()
+    return lambda x: f(x).square().log() / 2  # torch loads its compiler for second derivatives of `abs`
 
 
 def _deviation(values: Tensor) -> Tensor:

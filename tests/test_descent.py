@@ -1,0 +1,71 @@
+"""Optimisers without torch's compiler: the same steps."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from kanlens import descent
+
+PROGRAM = """
+import sys, torch
+from kan import KAN, LBFGS, create_dataset
+from kan.hypothesis import detect_separability
+from kanlens import KAN as Core, Adam, LBFGS as CoreLBFGS, fit
+x = torch.rand(50, 2, generator=torch.Generator().manual_seed(0))
+for solver in (Adam(steps=2), CoreLBFGS(steps=1)):
+    fit(Core([2, 1, 1]), x, x[:, :1] ** 2, solver=solver)
+detect_separability(lambda x: x[:, :1] * x[:, 1:], x, mode="mul")
+model = KAN(width=[2, 1, 1])
+optimizer = LBFGS(model.parameters(), line_search_fn="strong_wolfe")
+def closure():
+    optimizer.zero_grad()
+    loss = model(x).square().mean()
+    loss.backward()
+    return loss
+optimizer.step(closure)
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+def run(optimizer: torch.optim.Optimizer, point: Tensor) -> Tensor:
+    a = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = (a @ point).pow(4).sum() + point.sin().sum()
+        loss.backward()
+        return loss
+
+    for _ in range(20):
+        optimizer.step(closure)
+    return point.detach()
+
+
+@pytest.mark.parametrize(
+    ("mine", "torchs", "options"),
+    [
+        (descent.Adam, torch.optim.Adam, {"lr": 0.05, "betas": (0.8, 0.99), "eps": 1e-6}),
+        (descent.LBFGS, torch.optim.LBFGS, {"line_search_fn": "strong_wolfe"}),
+    ],
+)
+def test_steps_are_those_of_torch(mine: type, torchs: type, options: dict[str, object]) -> None:
+    found, wanted = (run(kind([point], **options), point) for kind in (mine, torchs) for point in [_start()])
+    assert torch.equal(found, wanted)
+    assert not torch.equal(found, torch.ones(5))
+
+
+def _start() -> Tensor:
+    return torch.ones(5, requires_grad=True)
+
+
+def test_a_parameter_without_a_gradient_stays() -> None:
+    point = _start()
+    descent.Adam([point]).step()
+    assert torch.equal(point, torch.ones(5))
+
+
+def test_no_fit_loads_the_compiler() -> None:
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True)
