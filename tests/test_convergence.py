@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from kanlens import KAN, BSpline, InputError, converge, training
+from kanlens import KAN, BSpline, InputError, converge, refine, training
 from kanlens.convergence import Limit, Verdict
 from kanlens.objective import NetworkObjective
 from kanlens.solvers import Stop
+from samples import points
 
 
 def sample(rows: int, seed: int = 0, noise: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -30,6 +31,22 @@ def test_the_error_falls_with_the_order_of_the_splines(degree: int) -> None:
     orders = (errors[:-1] / errors[1:]).log2()[errors[1:] > 1e-13]
     assert orders[-1] > degree + 0.8
     assert found.limit in (Limit.PARAMETERS, Limit.ROUND_OFF)
+
+
+def root(x: Tensor) -> Tensor:
+    return (1 + x.square().sum(1, keepdim=True)).sqrt()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_finer_grid_does_not_go_astray_at_new_rows(seed: int) -> None:
+    """Few rows meet the extremes of hidden nodes; there the error used to rise by factors of 10 to 50."""
+    x, new = points(600, 3, seed), points(3000, 3, seed + 100)
+    model, errors = KAN([3, 4, 1], seed=seed, dtype=torch.float64), list[float]()
+    for intervals in (5, 10, 20):
+        model = refine(model, x, intervals)
+        training.fit(model, x, root(x))
+        errors.append(error(model, new, root(new)))
+    assert max(errors[1] / errors[0], errors[2] / errors[1]) < 2
 
 
 def test_two_variables_reach_the_floor_of_float64() -> None:

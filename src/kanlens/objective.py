@@ -82,10 +82,10 @@ class NetworkObjective:
         pull = smoothness if isinstance(smoothness, Smoothness) else Smoothness(smoothness)
         if pull != Smoothness(0.0):
             known_error = self.parts(self.parameters.get())[0] if isinstance(self.loss, SquaredError) else 0.0
-            firm = min(known_error, 1.0) ** 0.5 / self.unit**0.5
+            error = min(1.0, known_error) ** 0.5  # in this order a NaN is 1
             kept: list[tuple[slice, list[Pass]]] = [] if self._kept is None else self._kept[1]
             passes = kept[0][1] if len(kept) == 1 else None
-            self.smoothing = smoothing(self.parameters, x, pull.over(self.unit**0.5), firm, passes)
+            self.smoothing = smoothing(self.parameters, x, pull, error, self.unit**0.5, passes)
 
     # --- what solvers ask for --------------------------------------------------------------
 

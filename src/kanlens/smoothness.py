@@ -1,5 +1,6 @@
 """Let splines be smooth where the data do not say what they are."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,10 +97,6 @@ class Smoothness:
     bends: float = 0.0
     slopes: float = 0.0
 
-    def over(self, unit: float) -> "Smoothness":
-        """Return the weights for residuals in a unit."""
-        return Smoothness(self.jumps / unit, self.bends / unit, self.slopes / unit)
-
     @property
     def orders(self) -> list[tuple[int, float]]:
         """Return the orders of the derivatives that are pulled to zero besides, and by what weights."""
@@ -148,7 +145,8 @@ def smoothing(
     parameters: Parameters,
     x: Tensor,
     strength: Smoothness,
-    firm: float = 0.0,
+    error: float = 0.0,
+    unit: float = 1.0,
     passes: Sequence[Pass] | None = None,
 ) -> Smoothing:
     r"""Return rows *S* `(rows, parameters)` whose squares :math:`|S\theta|^2` keep splines smooth.
@@ -161,8 +159,11 @@ def smoothing(
 
     An interval with fewer than two data for each basis function alive there says little of a
     polynomial of its own: with noise, or where other edges cannot follow yet, it bends to meet
-    each datum and misses what lies between. There the strength is at least `firm`, for which the
-    relative error is a good value: as a prior, it is as much as a jump of the size of the curve is worth.
+    each datum and misses what lies between, and goes astray beyond the last. There a jump is expected to be as
+    large as the edge's largest elsewhere, :math:`\tau`, if enough are known to tell: more than the degree. With
+    :math:`n` residuals of size :math:`\epsilon` that makes the strength :math:`\epsilon/(\tau\sqrt n)`, so that such
+    a jump costs what one residual does. It stays between :math:`\epsilon`, as for a jump of the size of the curve,
+    and 1, as for an error.
 
     With a strength :math:`\lambda` and a spline that errs by :math:`C h^{k+1} f^{(k+1)}`, the bias is
     below that error as long as :math:`\lambda \ll C`, which is 3e-3 for cubic and 2e-5 for quintic
@@ -175,19 +176,24 @@ def smoothing(
     x : Tensor
         Inputs `(batch, in)`.
     strength : Smoothness
-    firm : float
+    error : float
+        Root mean square error, relative to the targets' deviation.
+    unit : float
+        The targets' deviation, in which the rows are to be.
     passes : sequence of Pass, optional
         The forward pass of all of `x`, if it is known.
 
     Notes
     -----
     A plain ridge was rejected: it pulls what is undetermined to zero, which bends the curve. So was a
-    higher strength everywhere: the bias would be that of fine grids, too.
+    higher strength everywhere: the bias would be that of fine grids, too. Without :math:`\tau`, the error on fine
+    grids rose, by a factor of up to a hundred, by what few rows meet at the extremes of hidden nodes.
     """
     sample = shards.sample(x, SAMPLE)
     if passes is None or sample is not x:
         passes = forward(parameters.model, sample)
     share = len(sample) / float(shards.total(torch.tensor(len(x))))
+    residuals = float(shards.total(torch.tensor(len(x)))) * passes[-1].nodes.shape[1]
     found, places = [], []
     for layer, live, block, step, follow in zip(
         parameters.model.layers, parameters.live, parameters.blocks(), passes, _followed(passes), strict=True
@@ -197,10 +203,17 @@ def smoothing(
         coefs = block[:, : layer.basis.size].to(x.device)
         degree = layer.basis.degree
         sparse = _sparse(layer.basis, layer.grid, step.x, share)
-        hold = torch.where(sparse, max(strength.jumps, firm), strength.jumps)  # (in, intervals - 1)
-        pulls = [weight * bends(layer.grid, degree, order) for order, weight in strength.orders]
-        rows = torch.cat([jumps(layer.grid, degree) * hold[..., None] * bool(strength.jumps), *pulls], 1)[live[:, 1]]
-        found.append(rows * follow[live[:, 0], live[:, 1], None, None])
+        out, in_ = live.T
+        leaps = jumps(layer.grid, degree)[in_]  # (edges, intervals - 1, size)
+        felt = (leaps @ layer.coef[out, in_][..., None])[..., 0] * follow[out, in_, None]
+        known = ~sparse[in_]
+        usual = torch.where(known, felt.abs() / unit, 0.0).amax(1)  # the mean square falls short where curves are steep
+        usual = torch.where(known.sum(1) > degree, usual, math.inf)
+        firm = (error / (usual * residuals**0.5)).nan_to_num(error).clamp(error, max(error, 1.0))[:, None]
+        hold = torch.where(known, strength.jumps, firm.clamp_min(strength.jumps)) / unit
+        pulls = [weight / unit * bends(layer.grid, degree, order)[in_] for order, weight in strength.orders]
+        rows = torch.cat([leaps * hold[..., None] * bool(strength.jumps), *pulls], 1)
+        found.append(rows * follow[out, in_, None, None])
         places.append(coefs)
     return Smoothing(found, places, parameters.size)
 
