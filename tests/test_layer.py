@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from kanlens import native, powers
+from kanlens import combination, native, powers
 from kanlens.bases import Basis, BSpline, LinearSpline
 from kanlens.cardinal import Cardinal
 from kanlens.combination import tabulate
@@ -167,6 +167,37 @@ def test_sizes_of_all_kinds_give_the_formula(sizes: tuple[int, int, int, int], d
     close = {torch.float32: 2e-4, torch.float64: 1e-12}[dtype]
     for got, expected in zip(*results, strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=close * float(1 + expected.abs().max()))
+
+
+def test_slopes_and_what_is_derived_from_them_are_the_same_with_values_kept_and_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer, x = layer_of(BSpline(4, 4), "silu", 3, 2), points(40, 3, low=-1.3, high=1.3)
+    results = []
+    for small in (0, combination.SMALL):
+        monkeypatch.setattr(combination, "SMALL", small)
+        at = x.clone().requires_grad_()
+        y = layer(at)
+        slopes = torch.autograd.grad(y.square().sum(), at, create_graph=True)[0]
+        second = torch.autograd.grad(slopes[:, 0].sum(), at, create_graph=True)[0]
+        ends = torch.autograd.grad(second.square().sum(), (at, *layer.parameters()))
+        results.append([y, slopes, second, *ends])
+        kept = "_DerivativesBackward" in {type(node).__name__ for node, _ in _graph(y)}
+        assert kept == bool(small)
+    for without, kept in zip(*results, strict=True):
+        torch.testing.assert_close(kept, without)
+        assert kept.any()
+
+
+def _graph(y: Tensor) -> set[tuple[Any, int]]:
+    """Return the nodes from which a result was made."""
+    found, waiting = set(), [(y.grad_fn, 0)]
+    while waiting:
+        node = waiting.pop()
+        if node[0] is not None and node not in found:
+            found.add(node)
+            waiting += node[0].next_functions
+    return found
 
 
 @pytest.mark.parametrize("far", [1.0, 1.5])

@@ -14,6 +14,9 @@ from kanlens.cardinal import Cardinal
 TILE = 2**19
 """Numbers of basis functions that are evaluated at once, which the caches hold."""
 
+SMALL = 2**16
+"""Numbers of basis functions that may be kept for the backward pass; of so few, starting an operation is the cost."""
+
 
 def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
     r"""Return :math:`y_{bj} = \sum_{im} c_{jim} B_m(x_{bi})`, `(batch, out)`.
@@ -28,8 +31,13 @@ def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
             return operators.combine(x, coef, grid, basis)
     if compiles or autocasts:
         return _plain(x, coef, grid, basis)
-    if not (torch.is_grad_enabled() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0):
+    transforms = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    if not (torch.is_grad_enabled() or transforms):
         return _Combine.forward(x, coef, grid, basis)
+    if not transforms and x.requires_grad and x.numel() * basis.size <= SMALL and not _native(x, coef, grid, basis):
+        # whose derivatives by x may be derived again, as losses of slopes do: autograd then leaves out those by
+        # coefficients, which a function of both would calculate each time
+        return _rows(_derivatives(x, grid, _Table(basis), 0)).T @ _rows(coef)
     y: Tensor = _Combine.apply(x, coef, grid, basis)  # type: ignore[no-untyped-call]
     return y
 
