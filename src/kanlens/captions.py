@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from matplotlib.font_manager import FontProperties
-from matplotlib.mathtext import MathTextParser
 from matplotlib.textpath import text_to_path
 
 from kanlens.layout import GAP, Layout
@@ -21,6 +20,7 @@ MARGIN = 0.12  # around everything
 NAME_SIZE, SMALLEST_NAME, TITLE_SIZE, NOTE_SIZE = 12.0, 8.0, 13.0, 8.5
 SYMBOL_SIZE = 0.33  # of the side of a frame
 TICK_SIZE = 0.19  # likewise
+MEASURED = 100.0  # size at which texts are measured, matplotlib's own for paths
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def is_mathematics(text: str) -> bool:
         return False
     try:
         for line in text.splitlines():
-            MathTextParser("path").parse(line)
+            text_to_path.mathtext_parser.parse(line, 72, FontProperties(size=MEASURED))  # found again when measured
     except ValueError:
         return False
     return True
@@ -162,7 +162,7 @@ def extent(text: str, font: str | None = None) -> tuple[float, float]:
     lines = text.splitlines() or [""]
     math_ = is_mathematics(text)
     wide = [
-        text_to_path.get_text_width_height_descent(line, FontProperties(family=font, size=100), math_)[0]
+        text_to_path.get_text_width_height_descent(line, FontProperties(family=font, size=MEASURED), math_)[0]
         for line in lines
     ]
-    return max(wide) / 100, 1.2 * len(lines)
+    return max(wide) / MEASURED, 1.2 * len(lines)
