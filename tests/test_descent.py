@@ -12,12 +12,13 @@ from kanlens import descent
 PROGRAM = """
 import sys, torch
 from kan import KAN, LBFGS, create_dataset
-from kan.hypothesis import detect_separability
+from kan.hypothesis import detect_separability, test_general_separability
 from kanlens import KAN as Core, Adam, LBFGS as CoreLBFGS, fit
 x = torch.rand(50, 2, generator=torch.Generator().manual_seed(0))
 for solver in (Adam(steps=2), CoreLBFGS(steps=1)):
     fit(Core([2, 1, 1]), x, x[:, :1] ** 2, solver=solver)
 detect_separability(lambda x: x[:, :1] * x[:, 1:], x, mode="mul")
+test_general_separability(lambda x: torch.sin(x[:, :1] * x[:, 1:]), x, [[0], [1]])
 model = KAN(width=[2, 1, 1])
 optimizer = LBFGS(model.parameters(), line_search_fn="strong_wolfe")
 def closure():

@@ -285,7 +285,7 @@ def _sum_inside(f: Map, x: Tensor, groups: Sequence[Sequence[int]], tolerance: f
     at = x.detach().requires_grad_()
     steep = gradients(f, at, create_graph=True)
     for (a, i), (b, j) in itertools.combinations(zip(groups, leading, strict=True), 2):
-        ratio = steep[:, i].abs().log() - steep[:, j].abs().log()
+        ratio = _log(steep[:, i]) - _log(steep[:, j])
         first = _slope(ratio, at) * spread
         others = [number for number in range(x.shape[1]) if number not in (*a, *b)]
         if others and bool((_median(first[:, others].abs()) > tolerance).any()):
@@ -313,7 +313,12 @@ def _column(values: Tensor, rows: int) -> Tensor:
 
 
 def _logarithm(f: Map) -> Map:
-    return lambda x: f(x).square().log() / 2  # torch loads its compiler for second derivatives of `abs`
+    return lambda x: _log(f(x))
+
+
+def _log(values: Tensor) -> Tensor:
+    """Return the logarithms of sizes; torch loads its compiler for second derivatives of `abs`."""
+    return values.square().log() / 2
 
 
 def _deviation(values: Tensor) -> Tensor:
