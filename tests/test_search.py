@@ -16,9 +16,9 @@ from kanlens.hinges import hinges
 from kanlens.nodes import single_nodes
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
-from kanlens.refit import Rows, left_out, mean_square, own_rows, refit
+from kanlens.refit import Rows, left_out, mean_square, refit
 from kanlens.screening import screened
-from kanlens.search import _FoundError, _Hunt
+from kanlens.search import _Course, _FoundError
 from kanlens.surrogate import surrogate
 from kanlens.trees import Number, Variable, add, calls, multiply, raise_to
 
@@ -252,7 +252,7 @@ def test_a_pole_beside_a_row_does_not_win() -> None:
     bend = multiply(Number(1e-4), raise_to(add(Variable(0), Number(-float(x[9]) - 1e-3)), -1))
     rows = Rows(x, y)
     (line, _), (pole, there) = refit(Variable(0), rows), refit(add(multiply(Number(1.0), Variable(0)), bend), rows)
-    assert there < left_out(line, rows) < left_out(pole, rows)
+    assert there < left_out(line, rows).error < left_out(pole, rows).error
 
 
 def test_errors_left_out_are_those_of_refits() -> None:
@@ -264,7 +264,7 @@ def test_errors_left_out_are_those_of_refits() -> None:
         others = torch.arange(12) != k
         tree, _ = refit(line, Rows(x[others], y[others]))
         errors.append(float(mean_square(tree, Rows(x[~others], y[~others]))))
-    assert left_out(refit(line, rows)[0], rows) == pytest.approx(sum(errors) / 12, rel=1e-9)
+    assert left_out(refit(line, rows)[0], rows).error == pytest.approx(sum(errors) / 12, rel=1e-9)
 
 
 def test_a_step_and_a_bend_are_found_where_they_are() -> None:
@@ -311,12 +311,12 @@ def test_a_factor_that_turns_is_read_off_a_product_node() -> None:
 @pytest.mark.parametrize("decimals", [2, 4])
 def test_a_search_goes_on_where_many_decimals_are_exact(decimals: int) -> None:
     x = points(100, 1)
-    hunt = _Hunt(Rows(x, x[:, 0]), 1e-16, SearchSettings(), None, None)
+    course = _Course(Rows(x, x[:, 0]), 1e-16, SearchSettings(), None, ["x"])
     values = [0.123457 + 0.271831 * k for k in range(decimals)]
     series = add(*(multiply(Number(c), raise_to(Variable(0), k + 1)) for k, c in enumerate(values)))
-    hunt._keep(series, 0.0)
+    course.pool.keep(series, 0.0)
     with nullcontext() if decimals > 3 else pytest.raises(_FoundError):
-        hunt._end_if_found()
+        course.end_if_found()
 
 
 def test_rows_with_a_constant_of_their_own_are_no_evidence() -> None:
@@ -324,5 +324,5 @@ def test_rows_with_a_constant_of_their_own_are_no_evidence() -> None:
     line = multiply(Number(2.0), Variable(0))
     pole = add(line, multiply(Number(1e-9), raise_to(add(Variable(0), Number(-float(x[3, 0]) - 1e-3)), -2)))
     rows = Rows(x, 2 * x[:, 0])
-    assert own_rows(line, rows) == 0
-    assert own_rows(pole, rows) >= 1
+    assert left_out(line, rows).own == 0
+    assert left_out(pole, rows).own >= 1

@@ -29,8 +29,9 @@ from kanlens.pruning import prune, prune_inputs
 from kanlens.recording import Recorder, Snapshot
 from kanlens.regrid import regrid
 from kanlens.scores import scores
-from kanlens.search import SearchSettings, search
+from kanlens.search import search
 from kanlens.selection import approximate
+from kanlens.settings import SearchSettings
 from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Stop
 from kanlens.sparsity import Sparsity
 from kanlens.surgery import cut, keep, refine

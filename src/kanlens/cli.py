@@ -18,7 +18,9 @@ from kanlens.front import Equation, Front
 from kanlens.network import KAN
 from kanlens.outliers import Loss, counted
 from kanlens.persistence import save
-from kanlens.search import HELD_FROM, SearchSettings, search
+from kanlens.pool import HELD_FROM
+from kanlens.search import search
+from kanlens.settings import SearchSettings
 from kanlens.tables import Table, read_table, symbol_name
 from kanlens.version import __version__
 

@@ -18,7 +18,8 @@ from kanlens.front import Equation, Front, Rule
 from kanlens.functions import Function
 from kanlens.network import KAN
 from kanlens.outliers import Loss, counted, is_far
-from kanlens.search import INTERRUPTED, SearchSettings, search
+from kanlens.search import INTERRUPTED, search
+from kanlens.settings import SearchSettings
 
 if TYPE_CHECKING:
     from sympy import Expr

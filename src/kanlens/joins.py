@@ -16,10 +16,10 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import Function
-from kanlens.naming import curve_names, simplest_first, unscaled_product
+from kanlens.naming import curve_names, simplest_first, unscaled_product, unshifted_sum
 from kanlens.problems import Problem
 from kanlens.surrogate import Surrogate
-from kanlens.trees import Call, Number, Sum, Tree, Variable, add, substitute
+from kanlens.trees import Call, Tree, Variable, substitute
 
 BASIS = BSpline(degree=5, intervals=8)
 
@@ -231,7 +231,4 @@ def _smallest(matrix: Tensor, values: Tensor) -> tuple[Tensor, float, float]:
 def _joined(node: Node, names: Sequence[Tree]) -> Tree:
     """Return the node's formula in the features, each curve by its name, without the constants that drop out."""
     parts = [substitute(name, [Variable(k)]) for k, name in zip(node.features, names, strict=True)]
-    if node.product:
-        return unscaled_product(parts)
-    terms = [term for part in parts for term in (part.terms if isinstance(part, Sum) else (part,))]
-    return add(*(term for term in terms if not isinstance(term, Number)))
+    return unscaled_product(parts) if node.product else unshifted_sum(parts)

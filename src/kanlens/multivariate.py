@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import LIBRARY, Function
-from kanlens.naming import curve_names, simplest_first
+from kanlens.naming import curve_names, simplest_first, unshifted_sum
 from kanlens.problems import EXPONENTIAL, Outer, Problem, outers
 from kanlens.sparse import best_subsets, coefficients
 from kanlens.trees import Call, Number, Tree, Variable, add, monomial, multiply, raise_to, substitute, values
@@ -196,7 +196,7 @@ def additive(problem: Problem, functions: Mapping[str, Function], noise: float) 
                 product = math.prod(values(tree, v[:, [k]]) for k, tree in enumerate(choice))
                 body = multiply(Number(float((t / product).median())), *placed)
             else:
-                terms = add(*_without_constants(add(*placed)))
+                terms = unshifted_sum(placed)
                 constant = float((outer.forward(t) - values(terms, z)).mean())
                 body = outer.inverse(add(terms, Number(constant)))
             found.append(Guess(problem.formula(body), error))
@@ -252,14 +252,6 @@ class _Splines:
         held = ~self.train
         error = float((weighted[held] @ solved - (tau * weight)[held]).square().mean())
         return error, [self.columns[:, part] @ solved[part] for part in self.slices]
-
-
-def _without_constants(tree: Tree) -> tuple[Tree, ...]:
-    """Return the terms of a sum but its free constants."""
-    from kanlens.trees import Sum
-
-    terms = tree.terms if isinstance(tree, Sum) else (tree,)
-    return tuple(term for term in terms if not isinstance(term, Number))
 
 
 def implicit(problem: Problem) -> Iterator[list[Guess]]:

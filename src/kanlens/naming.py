@@ -11,7 +11,19 @@ from kanlens.constants import nearby
 from kanlens.functions import Function
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit
-from kanlens.trees import Number, Product, Tree, complexity, multiply, numbers, tidy, values, with_numbers
+from kanlens.trees import (
+    Number,
+    Product,
+    Sum,
+    Tree,
+    add,
+    complexity,
+    multiply,
+    numbers,
+    tidy,
+    values,
+    with_numbers,
+)
 from kanlens.univariate import Guess, univariate
 
 PLAIN = 13
@@ -87,3 +99,10 @@ def unscaled_product(trees: Iterable[Tree]) -> Tree:
     """Return the product of named curves without its constant factors, which drop out in the function around it."""
     factors = [factor for tree in trees for factor in (tree.factors if isinstance(tree, Product) else (tree,))]
     return multiply(*(factor for factor in factors if not isinstance(factor, Number)))
+
+
+def unshifted_sum(trees: Iterable[Tree]) -> Tree:
+    """Return the sum of named curves without its constant terms, which drop out in the function around it."""
+    total = add(*trees)
+    terms = total.terms if isinstance(total, Sum) else (total,)
+    return add(*(term for term in terms if not isinstance(term, Number)))

@@ -5,20 +5,20 @@ Both are fitted with splines first, whatever the target's sign; their curves are
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import Function
-from kanlens.naming import curve_names, simplest_first, unscaled_product
+from kanlens.naming import curve_names, simplest_first, unscaled_product, unshifted_sum
 from kanlens.network import KAN
 from kanlens.problems import Problem
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.surgery import refine
 from kanlens.training import fit
-from kanlens.trees import Call, Number, Sum, Tree, Variable, add, multiply, substitute, values
+from kanlens.trees import Call, Number, Tree, Variable, add, multiply, substitute, values
 from kanlens.univariate import Guess
 
 POINTS = 600
@@ -162,7 +162,7 @@ def single_nodes(
         names = [curve_names(z[:, k], curves[:, k], functions, error) for k in range(problem.size)]
         for choice in itertools.islice(simplest_first(names), 3):
             placed = [substitute(tree, [Variable(k)]) for k, tree in enumerate(choice)]
-            smaller = problem.reduced([unscaled_product(placed) if product else _sum(placed)])
+            smaller = problem.reduced([unscaled_product(placed) if product else unshifted_sum(placed)])
             if smaller is not None:
                 yield smaller
 
@@ -205,14 +205,3 @@ def _with_product(size: int, basis: BSpline, seed: int) -> KAN:
 @torch.no_grad()
 def _off(model: KAN, z: Tensor, t: Tensor) -> float:
     return float((model(z) - t).square().mean().sqrt())
-
-
-def _sum(trees: Iterable[Tree]) -> Tree:
-    """Return the sum without the constants that drop out in the function around it."""
-    return add(*(_without_constant(tree) for tree in trees))
-
-
-def _without_constant(tree: Tree) -> Tree:
-    terms = tree.terms if isinstance(tree, Sum) else (tree,)
-    kept = [term for term in terms if not isinstance(term, Number)]
-    return add(*kept) if kept else tree

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -158,23 +159,24 @@ def deviations(tree: Tree, rows: Rows, floor: float) -> Tensor:
     return found
 
 
-def left_out(tree: Tree, rows: Rows) -> float:
+class LeftOut(NamedTuple):
+    """Hold the mean square error at rows left out, and how many rows are described by a constant of their own."""
+
+    error: float
+    own: int
+
+
+def left_out(tree: Tree, rows: Rows) -> LeftOut:
     r"""Return the mean square error at rows left out one by one, to first order in the constants.
 
     It is the mean of :math:`(r_i / (1 - h_i))^2` with the leverages :math:`h` of the rows (Allen's PRESS, 1974). A
-    formula that bends to single rows, by a pole beside them, gives them a leverage near 1.
+    formula that bends to single rows, by a pole beside them, gives them a leverage near 1: a constant of their own
+    describes them, and not the law. A pole between rows or a narrow peak leaves such rows next to no error, left out
+    or not, which is why they are counted as well.
     """
     value, leverage = _leverages(tree, rows)
     error = float(rows.mean(((rows.y - value) / (1 - leverage)) ** 2))
-    return error if error == error else float("inf")
-
-
-def own_rows(tree: Tree, rows: Rows) -> int:
-    """Return how many rows have a leverage near 1: a constant of their own describes them, and not the law.
-
-    A pole between rows or a narrow peak does that, and leaves them next to no error, left out or not.
-    """
-    return int((_leverages(tree, rows)[1] > OWN).sum())
+    return LeftOut(error if error == error else float("inf"), int((leverage > OWN).sum()))
 
 
 def _leverages(tree: Tree, rows: Rows) -> tuple[Tensor, Tensor]:

@@ -91,11 +91,11 @@ def signomials(
     >>> shape(found[0].tree)
     '(+ (* (^ x0 3) (^ x1 -1) c) (* (^ x2 1/2) c))'
     """
-    hunt = _Hunt.of(problem, seed, noisy, wave, starts)
-    if hunt is None:
+    trial = _Trial.of(problem, seed, noisy, wave, starts)
+    if trial is None:
         return
     for form in forms:
-        yield hunt.guesses(form)
+        yield trial.guesses(form)
 
 
 def waves(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Tree]:
@@ -121,7 +121,7 @@ class _Batch(NamedTuple):
         return _Batch(self.exponents.take(chosen), *(part[chosen] for part in self[1:]))
 
 
-class _Hunt(NamedTuple):
+class _Trial(NamedTuple):
     """Hold a problem ready for fits."""
 
     problem: Problem
@@ -136,7 +136,7 @@ class _Hunt(NamedTuple):
     generator: torch.Generator
 
     @classmethod
-    def of(cls, problem: Problem, seed: int, noisy: bool, wave: Tree | None, starts: int) -> "_Hunt | None":
+    def of(cls, problem: Problem, seed: int, noisy: bool, wave: Tree | None, starts: int) -> "_Trial | None":
         """Return the problem with its features sorted by their signs, None if none is positive."""
         z, t = problem.z[:ROWS], problem.t[:ROWS]
         positive = (z > 0).all(0)
@@ -212,19 +212,16 @@ class _Hunt(NamedTuple):
     def _rounded_in_turns(self, batch: _Batch, bottom: int) -> _Batch:
         """Return the models with their exponents rounded, those first that are nearest, and fitted again each time."""
         for share in TURNS:
-            terms, inside, scale, power = batch.exponents
-            flat = torch.cat([terms.flatten(1), inside.flatten(1)], 1)
-            near = (flat * bottom).round() / bottom
-            off = (flat - near).abs()
-            last = off.sort(1).values[:, [math.ceil(share * off.shape[1]) - 1]]
-            held, flat = off <= last, torch.where(off <= last, near, flat)
-            count = terms[0].numel()
-            parts, masks = (
-                (p[:, :count].reshape(terms.shape), p[:, count:].reshape(inside.shape)) for p in (flat, held)
-            )
-            exponents = Exponents(*parts, scale, power)
+            parts = (batch.exponents.terms, batch.exponents.inside)
+            near = [(part * bottom).round() / bottom for part in parts]
+            off = [(part - whole).abs() for part, whole in zip(parts, near, strict=True)]
+            every = torch.cat([part.flatten(1) for part in off], 1).sort(1).values
+            last = every[:, math.ceil(share * every.shape[1]) - 1]
+            held = [part <= last.view(-1, *[1] * (part.dim() - 1)) for part in off]
+            terms, inside = map(torch.where, held, near, parts)
+            exponents = batch.exponents._replace(terms=terms, inside=inside)
             mask = exponents.held(True)._replace(
-                terms=masks[0], inside=masks[1], scale=torch.zeros_like(scale, dtype=torch.bool)
+                terms=held[0], inside=held[1], scale=torch.zeros_like(exponents.scale, dtype=torch.bool)
             )
             batch = self._fitted(batch._replace(exponents=exponents), ROWS, STEPS, mask)
         return batch.take(batch.error.isfinite().nonzero()[:, 0])

@@ -1,0 +1,189 @@
+"""The formulas that a search has found so far, compared by what they leave and how long they are."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from kanlens.budget import Budget
+from kanlens.candidates import as_library
+from kanlens.constants import is_simple
+from kanlens.description import length
+from kanlens.functions import Function
+from kanlens.neighbours import shorter
+from kanlens.refit import Rows, left_out, merged, refit, without_traces
+from kanlens.settings import SearchSettings
+from kanlens.trees import Tree, calls, complexity, numbers, shape, values_and_jacobian
+from kanlens.univariate import Guess
+
+EXACT = 1e-11
+"""Error, as a share of the target's deviation, below which a formula is taken for the law itself.
+
+A flexible formula reaches 1e-9 on a curve that is not its own."""
+
+HELD_FROM = 40
+"""Rows from which a fifth is held out: fewer than eight say little about an error, and are missed in the fit."""
+
+MOST = 4000
+"""Rows that formulas are fitted to at most, in the end with some of those that were held out."""
+
+FEW = 240
+"""Rows that a formula is first fitted to."""
+
+GUESSES = 12
+"""Formulas of one kind that are fitted, the likeliest ones."""
+
+FINALISTS = 3
+"""Of those that are fitted to few rows, the ones that are fitted to all but those held out."""
+
+LARGEST = 60
+"""Formulas of different shapes that are remembered, the likeliest ones."""
+
+
+@dataclass
+class Found:
+    """Hold a formula, its mean square error and its description length."""
+
+    tree: Tree
+    error: float
+    bits: float
+
+
+class Pool:
+    """Hold the formulas found so far: the best of each length, and the likeliest of each shape.
+
+    Parameters
+    ----------
+    rows : Rows
+        All different rows. Some are held out, and say in the end how far off the formulas are.
+    digits : float
+        Round-off of the data, relative to their size.
+    settings : SearchSettings
+    budget : Budget
+        Says when there is no time left to fit, and at which step the likeliest formula was found.
+    """
+
+    def __init__(self, rows: Rows, digits: float, settings: SearchSettings, budget: Budget) -> None:
+        self.settings, self.budget = settings, budget
+        self.functions: dict[str, Function] = as_library(settings.functions)
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(settings.seed))
+        self.all = rows.take(order)
+        count = len(order) // 5 if len(order) >= HELD_FROM else 0
+        self.rows = self.all.take(torch.arange(count, len(order))).first(MOST)
+        self.held = self.all.first(count) if count else self.rows
+        self.few = self.rows.first(FEW)
+        self.variance = self.rows.variance()
+        self.exact = max(EXACT**2 * self.variance, (8 * digits * float(rows.y.abs().amax())) ** 2)
+        self.best: dict[int, Found] = {}
+        self.likeliest: dict[str, Found] = {}
+        self.improved = 0
+        self._shortest = math.inf
+
+    @property
+    def holds_out(self) -> bool:
+        """Tell whether some rows were held out."""
+        return self.held is not self.rows
+
+    def allowed(self, tree: Tree) -> bool:
+        """Tell whether a formula is short enough, has no function but those chosen, and is right in its units."""
+        units = self.settings.dimensions
+        short = complexity(tree) <= self.settings.complexity
+        return short and calls(tree) <= self.functions.keys() and (units is None or units.allow(tree))
+
+    def fit(self, *trees: Tree) -> bool:
+        """Fit formulas to the rows and keep them; return whether one is better than any shorter one."""
+        better = [self.keep(*refit(tree, self.rows)) for tree in trees]
+        return any(better)
+
+    def consider(self, guesses: Sequence[Guess], noisy: bool) -> bool:
+        """Fit the likeliest of some formulas, the short ones of those that promise an exact fit, and keep the best.
+
+        Under noise, a formula is also tried without each of its terms. The value is whether one is better than any
+        shorter one.
+        """
+        whole = [Guess(merged(guess.tree), guess.error) for guess in guesses]
+        allowed = [guess for guess in whole if self.allowed(guess.tree)]
+        likeliest = sorted(allowed, key=lambda g: self.bits(g.tree, max(g.error, self.exact)))
+        fitted = []
+        for guess in likeliest[:GUESSES]:
+            if self.budget.late():
+                break
+            fitted.append(self.quick_fit(guess.tree))
+        fitted.sort(key=lambda pair: pair[0])
+        grown = False
+        for _, tree in fitted[:FINALISTS]:
+            best, error = refit(tree, self.rows)
+            grown |= self.keep(best, error)
+            if noisy:
+                for less in shorter(best):
+                    self.keep(*refit(less, self.rows, 12))
+            if error <= self.exact:
+                plain = without_traces(best, self.rows.x)
+                grown |= self.fit(plain, *shorter(plain))
+        return grown
+
+    def quick_fit(self, tree: Tree) -> tuple[float, Tree]:
+        """Return the formula fitted to few rows by few steps, and what its description then takes."""
+        tree, error = refit(tree, self.few, 12)
+        return self.bits(tree, error), tree
+
+    def keep(self, tree: Tree, error: float) -> bool:
+        """Remember a formula; return whether no shorter one is as good."""
+        size, floor = complexity(tree), self.exact  # below which errors do not differ
+        if size > 1 and not self.allowed(tree):
+            return False
+        kept = Found(tree, error, self.bits(tree, error))
+        self._remember(kept)
+        smaller = (max(b.error, floor) for c, b in self.best.items() if c <= size)
+        if not max(error, floor) < min(smaller, default=math.inf):
+            return False
+        self.best[size] = kept
+        for longer in [c for c, b in self.best.items() if c > size and max(b.error, floor) >= error]:
+            del self.best[longer]
+        return True
+
+    def _remember(self, kept: Found) -> None:
+        """Put a formula among the likeliest ones, of which each shape has one."""
+        key = shape(kept.tree)
+        if not kept.error < math.inf or (key in self.likeliest and self.likeliest[key].bits <= kept.bits):
+            return
+        self.likeliest[key] = kept
+        if kept.bits < self._shortest - 1:
+            self._shortest, self.improved = kept.bits, self.budget.spent
+        if len(self.likeliest) > 2 * LARGEST:
+            self.likeliest = dict(sorted(self.likeliest.items(), key=lambda item: item[1].bits)[:LARGEST])
+
+    def bits(self, tree: Tree, error: float, own: int = 0) -> float:
+        """Return the description length of the data by a formula, which has constants for some rows of their own."""
+        floor = (1e-13 * float(self.rows.y.abs().amax())) ** 2 + 1e-300
+        count = len(self.rows)
+        unexplained = 0.5 * (count - own) * math.log2(max(error, floor) / max(self.variance, floor))
+        return unexplained + length(tree, count)
+
+    def bits_left_out(self, tree: Tree) -> float:
+        """Return the same by the error at rows left out; what a row's own constant explains is no evidence."""
+        return self.bits(tree, *left_out(tree, self.rows))
+
+    def shortest_exact(self) -> Tree | None:
+        """Return the shortest formula that leaves no more than round-off, None if there is none."""
+        exact = [best for best in self.best.values() if best.error <= self.exact]
+        return min(exact, key=lambda best: best.bits).tree if exact else None
+
+    def decimals(self, tree: Tree) -> int:
+        """Return how many constants have no simple value, but for those that could, as others make up for them."""
+        free = [number.value for number in numbers(tree) if number.exact is None]
+        jacobian = values_and_jacobian(tree, self.few.x)[1]
+        if not jacobian.isfinite().all():
+            return len(free)
+        unit = jacobian / jacobian.norm(dim=0).clamp_min(1e-300)
+        rank = int(torch.linalg.matrix_rank(unit, rtol=1e-9))
+        return sum(not is_simple(value) for value in free) - (len(free) - rank)
+
+    def rivals(self) -> list[Found]:
+        """Return the likeliest formulas, one of those that are the same function in other words."""
+        found: dict[str, Found] = {}
+        ranked = self.likeliest.values()
+        for best in sorted(ranked, key=lambda b: b.bits if self.holds_out else self.bits_left_out(b.tree)):
+            found.setdefault(f"{best.error:.6g}" if best.error > self.exact else shape(best.tree), best)
+        return list(found.values())

@@ -1,0 +1,226 @@
+"""What is tried on a problem, and in which order: quick forms first, then what a smooth stand-in suggests."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+
+from kanlens.agenda import Agenda
+from kanlens.compounds import compounds, nested
+from kanlens.hinges import hinges
+from kanlens.hypotheses import WORSE, reductions
+from kanlens.improvement import Improvement
+from kanlens.joins import folded, interior, joins, nodes
+from kanlens.multivariate import additive, few_terms, implicit, polynomials, power_products
+from kanlens.nodes import products, scaled_products, single_nodes
+from kanlens.pool import Pool
+from kanlens.problems import Problem
+from kanlens.reductions import indices, pairs, powers, scalings, separations
+from kanlens.screening import screened
+from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
+from kanlens.surrogate import Surrogate, surrogate
+from kanlens.trees import Number
+from kanlens.univariate import Guess, univariate
+
+CURVE = 3e-4
+"""Error, as a share of the target's deviation, that a factor named by its curve may bring."""
+
+ROUGH = 1e-3
+"""The same from which its derivatives are too rough to tell what structure there is."""
+
+PURE = 0.7
+"""Share of the stand-in's error that must be noise by its own estimate if the data are to be treated as noisy."""
+
+KINKED = 1e-4
+"""Error of a smooth stand-in from which the law may have a kink where a feature passes zero."""
+
+OPEN = 0.05
+"""Error of the first stand-in, as a share of the target's deviation, from which there may be no law but for terms."""
+
+COMPOUND = 4.0
+"""Rank of pairs of functions of a feature that a reduction has left."""
+
+
+class Tactics:
+    """Try forms on problems, and put the smaller problems that they lead to on the agenda.
+
+    Parameters
+    ----------
+    pool : Pool
+        Formulas found so far.
+    agenda : Agenda
+    consider : callable
+        Called with guesses, to fit and keep them.
+
+    Attributes
+    ----------
+    noise : float
+        Error of the best smooth stand-in so far, 0 before the first one.
+    noisy : bool
+        Whether the data are treated as if they had noise.
+    """
+
+    def __init__(self, pool: Pool, agenda: Agenda, consider: Callable[[list[Guess]], None]) -> None:
+        self.pool, self.agenda, self.consider = pool, agenda, consider
+        self.functions, self.seed, self.spread = pool.functions, pool.settings.seed, pool.variance**0.5
+        self.improvement = Improvement(pool, agenda)
+        self.noise, self.noisy = 0.0, False
+        self._seen: set[tuple[float, ...]] = set()
+
+    def solve(self, problem: Problem, above: float) -> Iterator[None]:
+        """Try what is quick on a problem, then its reductions; what is slow waits."""
+        if problem.size == 0:
+            self.consider([Guess(problem.formula(Number(float(problem.t.mean()))), 0.0)])
+            return
+        if problem.key() in self._seen:
+            return
+        self._seen.add(problem.key())
+        for guesses in power_products(problem):
+            self.consider(guesses)
+            yield
+        if above == math.inf and (narrow := screened(problem, self.seed)) is not None:
+            self.agenda.push(0, self._study(narrow, math.inf))
+            self.agenda.push(5, self._try(hinges(problem, self.functions)))
+            self.agenda.push(problem.size, self._study(problem, math.inf))
+        else:
+            yield from self._study(problem, above)
+
+    def _study(self, problem: Problem, above: float) -> Iterator[None]:
+        """Try what a smooth stand-in suggests."""
+        if problem.size <= 2:  # of more variables, one that joins some of them first has a shorter form
+            yield from self._try(polynomials(problem))
+        if problem.size > 1:
+            yield from self._by_exponents(problem, whole=above == math.inf)
+        smooth = surrogate(problem.z, problem.t, self.seed)
+        error = self._error_of(problem, smooth)
+        if not (math.isfinite(error) and torch.isfinite(smooth.slopes).all()):
+            return
+        if not self.noise:
+            self.noisy = error > ROUGH * self.spread and smooth.noise > PURE
+            self.improvement.push()
+        if self.noisy:
+            smooth = surrogate(problem.z, problem.t, self.seed, problem.felt())
+            error = self._error_of(problem, smooth)
+            yield from self._try(signomials(problem, (Form(1), *FORMS), self.seed, noisy=True, starts=QUICK))
+            self.agenda.push(
+                problem.size - 0.5, self._try(signomials(problem, LONGER, self.seed, noisy=True, starts=QUICK))
+            )
+        self.noise = min(self.noise or error, error)
+        yield
+        if error > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.spread))):
+            return  # the reduction was not one
+        if above == math.inf and error > OPEN * self.spread:
+            self.agenda.push(5, self._try(hinges(problem, self.functions)))
+        if problem.size == 1:
+            yield from self._of_one(problem, whole=above == math.inf)
+            return
+        yield from self._try(scaled_products(problem, self.functions))
+        self.agenda.push(problem.size - 1, self._try(few_terms(problem)))
+        rough = error > (0.3 if self.noisy else ROUGH) * self.spread
+        for number, smaller in enumerate(indices(problem) if rough else ()):
+            self.agenda.push(1.5 + 0.1 * number, self.solve(smaller, error))
+        if above == math.inf:
+            self.agenda.push(problem.size + 0.3, self._by_training(problem, error))
+        self.agenda.push(10 + problem.size, self._slow(problem, smooth, error, above))
+        self._by_derivatives(problem, smooth, error)
+        if self.noisy:
+            yield from self._by_trial(problem, smooth, error)
+        else:  # what a stand-in takes for noise may also be a kink, so that derivatives are asked in either case
+            self.agenda.push(20 + problem.size, self._by_trial(problem, smooth, error))
+
+    def _by_exponents(self, problem: Problem, whole: bool) -> Iterator[None]:
+        """Try sums of power products, and push those of more terms or with sines and cosines in them."""
+        seed = self.seed
+        if whole:
+            yield from self._try(signomials(problem, FORMS, seed, starts=QUICK))
+        self.agenda.push(problem.size - 0.95, self._try(signomials(problem, FORMS, seed)))
+        self.agenda.push(problem.size + 0.4, self._try(signomials(problem, LONGER, seed)))
+        for number, wave in enumerate(waves(problem, self.functions) if whole else ()):
+            for forms, late in ((FORMS, 1.5), (LONGER, 4.0)):
+                self.agenda.push(
+                    problem.size + late + 0.1 * number, self._try(signomials(problem, forms, seed, wave=wave))
+                )
+
+    def with_noise(self, problem: Problem) -> Iterator[None]:
+        """Try sums of power products that leave some noise, and push longer ones."""
+        few, more = (
+            signomials(problem, forms, self.seed, noisy=True, starts=QUICK) for forms in ((Form(1), *FORMS), LONGER)
+        )
+        self.agenda.push(problem.size - 0.5, self._try(more))
+        yield from self._try(few)
+
+    def _of_one(self, problem: Problem, whole: bool) -> Iterator[None]:
+        """Try functions of the only feature; pairs of them take seconds, and wait where it is one reduction of many."""
+        kinds = univariate(problem, self.functions)
+        yield from self._try(itertools.islice(kinds, 3))
+        if self.noisy:  # what is left of noise does not tell pairs apart
+            yield from self._try(nested(problem, self.functions))
+        elif whole:
+            yield from self._try(compounds(problem, self.functions))
+        else:
+            self.agenda.push(COMPOUND, self._try(compounds(problem, self.functions)))
+        yield from self._try(kinds)
+
+    def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
+        """Push the reductions that derivatives hint at and that a stand-in on the smaller problem is no worse for."""
+        for share, smaller in reductions(problem, smooth, self.seed):
+            self.agenda.push(smaller.size + min(4.0, 50 * max(0.0, share - 1)), self.solve(smaller, error))
+        yield
+
+    def _by_derivatives(self, problem: Problem, smooth: Surrogate, error: float) -> None:
+        """Push the reductions that derivatives show."""
+        without = powers(problem, smooth)
+        if without is not None:
+            self.agenda.push(without.size + 0.2, self.solve(without, error))
+        for number, smaller in enumerate(scalings(problem, smooth)):
+            # products of many features hide sums and differences of them, which are looked for first
+            late = 2 if smaller.size > 2 else 0
+            self.agenda.push(smaller.size + late + 0.1 * number, self.solve(smaller, error))
+        for number, (misfit, smaller) in enumerate(itertools.islice(pairs(problem, smooth), 4)):
+            self.agenda.push(problem.size - 1.4 + 5 * misfit + 0.9 * number, self.solve(smaller, error))
+        z = problem.z[smooth.rows]
+        inside = interior(z)
+        together = nodes(z[inside], smooth.slopes[inside])
+        if together:
+            rank = problem.size - 1.3 + 5 * together[0].misfit
+            self.agenda.push(rank, self._join(joins(problem, smooth, together, self.functions), rank, error))
+        if error > KINKED * self.spread:
+            for number, smaller in enumerate(folded(problem, self.functions)):
+                self.agenda.push(problem.size - 0.9 + 0.1 * number, self.solve(smaller, error / 10))
+        self.agenda.push(problem.size + 0.5, self._try(implicit(problem)))
+
+    def _join(self, found: Iterator[tuple[float, Problem]], rank: float, error: float) -> Iterator[None]:
+        """Reduce a problem by a node of curves, which are only as exact as they are read off; the next one waits."""
+        for misfit, smaller in itertools.islice(found, 1):
+            self.agenda.push(smaller.size - 0.5 + 5 * misfit, self.solve(smaller, max(error, 10 * CURVE * self.spread)))
+            self.agenda.push(rank + 0.3, self._join(found, rank + 0.3, error))
+            yield
+
+    def _by_training(self, problem: Problem, error: float) -> Iterator[None]:
+        """Push problems of one feature that a trained network of one hidden node makes of all."""
+        for smaller in single_nodes(problem, self.functions, self.seed, self.agenda.budget.late):
+            self.agenda.push(1, self.solve(smaller, max(error, 10 * CURVE * self.spread)))
+            yield
+
+    def _slow(self, problem: Problem, smooth: Surrogate, error: float, above: float) -> Iterator[None]:
+        if problem.size > 2:
+            yield from self._try(polynomials(problem))
+        for smaller in separations(problem, smooth, self.functions):
+            # a factor that was read off a curve is only as exact as the curve
+            self.agenda.push(smaller.size + 1, self.solve(smaller, max(error, CURVE * self.spread)))
+            yield
+        yield from self._try(products(problem, self.functions))
+        if above < math.inf:
+            yield from self._by_training(problem, error)
+        yield from self._try(additive(problem, self.functions, self.noise))
+
+    def _try(self, kinds: Iterator[list[Guess]]) -> Iterator[None]:
+        """Consider the guesses of each kind, a step for each."""
+        for guesses in kinds:
+            self.consider(guesses)
+            yield
+
+    def _error_of(self, problem: Problem, smooth: Surrogate) -> float:
+        """Return the stand-in's error in units of the rows' own target."""
+        return smooth.error_felt(problem.felt()[smooth.rows])

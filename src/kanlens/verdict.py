@@ -1,0 +1,93 @@
+"""What a search says in the end: the formulas it has found, the likeliest ones in a form for readers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kanlens.constants import named_products
+from kanlens.front import Equation, Front
+from kanlens.pool import MOST, Found, Pool
+from kanlens.presentation import expression, presentable
+from kanlens.refit import left_out, mean_square
+from kanlens.trees import Tree, complexity, symbolic
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+SHOWN = 3
+"""Formulas that are brought into a form for readers; it takes a fraction of a second each."""
+
+RIVALS = 10
+"""The same where no law is exact: which is the likeliest can change when constants have names."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Hold formulas and the names of the columns, and bring both together in a front."""
+
+    pool: Pool
+    names: Sequence[str]
+
+    def so_far(self) -> Front:
+        """Return the formulas as they were fitted."""
+        return self._front([], [], exact=False, stop="")
+
+    def final(self, exact: bool, stop: str) -> Front:
+        """Return the formulas, the likeliest ones with names for their constants.
+
+        Under noise several formulas explain the data as well. Which is the likeliest shows when their constants have
+        names.
+        """
+        try:
+            rivals = self.pool.rivals()[: SHOWN if exact else RIVALS]
+            named = self._named_in_time(rivals)
+            ranked = sorted(named, key=lambda n: n[0])
+            equations = [self._equation(*one, self._is_shown(place)) for place, one in enumerate(ranked)]
+        except KeyboardInterrupt:  # nothing found is lost, only its form
+            return self._front([], [], exact, stop)
+        return self._front(rivals[: len(named)], equations, exact, stop)
+
+    def _front(self, shown: Sequence[Found], equations: list[Equation], exact: bool, stop: str) -> Front:
+        """Return some formulas that have become equations, and all others as they are."""
+        pool = self.pool
+        kept = [b for b in pool.best.values() if pool.allowed(b.tree)] or list(pool.best.values())
+        rest = [b for b in kept if b not in shown]
+        equations = equations + [self._equation(pool.bits_left_out(b.tree), b.tree, b.tree) for b in rest]
+        return Front.of(equations, exact=exact, stop=stop, seconds=pool.budget.elapsed)
+
+    def _is_shown(self, place: int) -> bool:
+        """Tell whether a formula gets a form for readers: the likeliest one always, others if time is left."""
+        return place == 0 or (place < SHOWN and not self.pool.budget.over())
+
+    def _named_in_time(self, rivals: Sequence[Found]) -> list[tuple[float, Tree, Tree]]:
+        """Return the likeliest formulas with their constants named, the first at least: long ones take seconds each."""
+        named: list[tuple[float, Tree, Tree]] = []
+        for best in rivals:
+            if named and self.pool.budget.over():
+                break
+            named.append(self._named(best.tree))
+        return named
+
+    def _named(self, tree: Tree) -> tuple[float, Tree, Tree]:
+        """Return the bits of a formula with its constants fitted to all rows and named, that formula, and itself."""
+        shown = presentable(tree, self.pool.all.first(MOST), named_products(self.pool.settings.constants))
+        bits = min(self.pool.bits_left_out(form) for form in dict.fromkeys((tree, shown)))
+        return bits, shown, tree
+
+    def _equation(self, bits: float, shown: Tree, tree: Tree, readable: bool = False) -> Equation:
+        """Return a formula with the error on rows held out that it had before its constants were fitted to all rows.
+
+        Where none is held out, each row is left out in its turn.
+        """
+        pool = self.pool
+        constants, spread = pool.settings.constants, pool.held.variance()
+        error = mean_square(tree, pool.held) if pool.holds_out else left_out(shown, pool.rows).error
+        form = expression(shown, self.names, pool.rows, constants) if readable else symbolic(shown, symbols(self.names))
+        return Equation(form, complexity(shown), error**0.5, 1 - error / spread if spread > 0 else 1.0, bits)
+
+
+def symbols(names: Sequence[str]) -> "list[Expr]":
+    """Return the symbols of the columns."""
+    import sympy
+
+    return [sympy.Symbol(name) for name in names]
