@@ -19,7 +19,7 @@ FLOORS = (
     "network convolution",
     "specs pieces jacobian scores regrid candidates losses starting nested",
     "smoothness sparsity refit grading description neighbours chains settings",
-    "enumeration objective surgery choice structure problems sparse outliers",
+    "objective surgery choice structure problems sparse outliers",
     "growth arrangement univariate presentation",
     "compounds signomials pool",
     "naming improvement verdict",

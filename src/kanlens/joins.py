@@ -8,7 +8,6 @@ a sum or a product of edges.
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -30,17 +29,11 @@ FINE = 801
 MISFIT = 0.03
 """Smallest singular value, functions having unit size, up to which features may belong together."""
 
-CLEAR, BEGINNINGS, TURNS = 0.01, (0.0, 1.5, -1.5), 40
-"""The same for curves that are found in turns, where those begin, and how many turns they take."""
-
 GAP = 0.2
 """The same as a share of the next one: with two solutions there is no telling."""
 
 DOUBT = 5.0
 """How far off a curve may be, in units of the misfit of its node."""
-
-LEAST, SAME = 0.1, 0.05
-"""Exponent from which a factor counts as a power, and how far it may be off a whole one."""
 
 NAMED = 3
 """Choices of names for the curves of a node that become problems."""
@@ -70,7 +63,7 @@ def joins(
     """Yield problems in which the features of a node have become one, with the misfit."""
     z = problem.z[smooth.rows]
     z = z[interior(z)]
-    for node in (variant for found in together for variant in (*plainer(found, z), found)):
+    for node in together:
         names = [
             curve_names(z[:, k], curve, functions, DOUBT * node.misfit / float(curve.std()))
             for k, curve in zip(node.features, node.curves, strict=True)
@@ -80,35 +73,6 @@ def joins(
             smaller = problem.reduced([_joined(node, choice), *others])
             if smaller is not None:
                 yield node.misfit, smaller
-
-
-def plainer(node: Node, z: Tensor) -> Iterator[Node]:
-    """Yield the product in which a feature stands by itself, if there is one in which it stands as a power.
-
-    A node is known up to the function around it, so that `y^p f` may as well be `y f^(1 / p)`, and `p log y + log f`
-    too: a power alone among products of curves is the better known to be none, as its exponent is one number.
-    """
-    for k, curve in zip(node.features, node.curves, strict=True):
-        s = z[:, k]
-        if not (s > 0).all() or (node.product and (curve == 0).any()):
-            continue
-        logs = s.log() - s.log().mean()
-        target = curve.abs().log() if node.product else curve
-        power = float((logs * target).sum() / logs.square().sum())
-        left = target - target.mean() - power * logs
-        if float(left.norm()) > DOUBT * node.misfit * float((target - target.mean()).norm()) or abs(power) < LEAST:
-            continue
-        if node.product and abs(power - 1) < SAME:
-            return
-        even = abs(1 / power - 2 * round(0.5 / power)) < SAME
-        signs = [torch.ones_like(c) if even else c.sign() for c in node.curves]
-        curves = [
-            sign * c.abs() ** (1 / power) if node.product else (c / power).exp()
-            for sign, c in zip(signs, node.curves, strict=True)
-        ]
-        if all(torch.isfinite(c).all() for c in curves):
-            yield Node(node.features, tuple(c / c.std() for c in curves), node.misfit, True)
-        return
 
 
 def interior(z: Tensor) -> Tensor:
@@ -138,9 +102,6 @@ def nodes(z: Tensor, slopes: Tensor) -> list[Node]:
                 if good.issuperset(itertools.combinations(group, 2)):
                     whole = solve(group, splines, slopes)
                     found += [whole] if whole is not None else []
-    joined = {node.features for node in found}
-    others = (pair for pair in itertools.combinations(range(size), 2) if pair not in joined)
-    found += [node for node in (_turning(pair, splines, slopes) for pair in others) if node is not None]
     return sorted(found, key=lambda node: (-len(node.features), node.misfit))
 
 
@@ -159,10 +120,9 @@ def folded(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Prob
 
 
 class _Spline(NamedTuple):
-    """Hold a basis at a feature's rows `(rows, size)` and its derivative there, the rows, and both on a fine grid."""
+    """Hold a basis at a feature's rows `(rows, size)`, its derivative there, and both on a fine grid."""
 
     rows: Tensor
-    slopes: Tensor
     s: Tensor
     fine: Tensor
     at_fine: Tensor
@@ -173,8 +133,7 @@ class _Spline(NamedTuple):
         grid = BASIS.grid(s.amin()[None], s.amax()[None])
         fine = torch.linspace(float(s.amin()), float(s.amax()), FINE, dtype=s.dtype)
         at_fine, steep = BASIS.values_and_slopes(fine[:, None], grid)
-        rows, slopes = BASIS.values_and_slopes(s[:, None], grid)
-        return cls(rows[:, 0], slopes[:, 0], s, fine, at_fine[:, 0], steep[:, 0])
+        return cls(BASIS.values(s[:, None], grid)[:, 0], s, fine, at_fine[:, 0], steep[:, 0])
 
     def at_rows(self, curve: Tensor) -> Tensor:
         """Return a curve on the fine grid at the rows."""
@@ -221,38 +180,6 @@ def _product(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -
         factors.append(_smallest(matrix, spline.at_fine)[0])
     curves = [splines[k].rows @ factor for k, factor in zip(group, factors, strict=True)]
     return Node(tuple(group), tuple(curve / curve.std() for curve in curves), misfit, True)
-
-
-def _turning(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -> Node | None:
-    """Return the two curves of which the law feels the product, wherever they pass zero and turn.
-
-    Neither `f / f'` nor `f' / f` is smooth then. The condition `s_1 f g' = s_2 f' g` divides by nothing; it is linear
-    in each curve, so that each is found for the other one in turns.
-    """
-    first, second = (splines[k] for k in group)
-    length = slopes[:, group].norm(dim=1)
-    by_first, by_second = (slopes[:, group] / length.clamp_min(WEAK * length.quantile(0.95))[:, None]).unbind(1)
-    u = 2 * (second.s - second.fine[0]) / (second.fine[-1] - second.fine[0]) - 1
-    best, curves = math.inf, (u, u)
-    for begin in BEGINNINGS:
-        g, g_steep = begin + u, torch.full_like(u, 2 / float(second.fine[-1] - second.fine[0]))
-        misfit = math.inf
-        for _ in range(TURNS):
-            before = misfit
-            f, f_steep, _ = _factor(first, by_first * g_steep, by_second * g)
-            g, g_steep, misfit = _factor(second, by_second * f_steep, by_first * f)
-            if misfit > 0.999 * before:
-                break
-        if misfit < best:
-            best, curves = misfit, (f, g)
-    return Node(tuple(group), tuple(c / c.std() for c in curves), best, True) if best < CLEAR else None
-
-
-def _factor(spline: _Spline, felt: Tensor, steep: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Return the curve `f` with `felt f = steep f'`, its slope, and how far off that is as a share of both sides."""
-    sides = felt[:, None] * spline.rows, steep[:, None] * spline.slopes
-    coef, misfit, _ = _smallest(sides[0] - sides[1], torch.cat(sides))
-    return spline.rows @ coef, spline.slopes @ coef, misfit
 
 
 def _slope_at_zero(curve: Tensor, steep: Tensor) -> float:
