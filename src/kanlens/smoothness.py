@@ -198,8 +198,8 @@ def smoothing(
     for layer, live, block, step, follow in zip(
         parameters.model.layers, parameters.live, parameters.blocks(), passes, _followed(passes), strict=True
     ):
-        if not isinstance(layer.basis, BSpline):
-            continue
+        if not isinstance(layer.basis, BSpline) or layer.basis.intervals < 2:
+            continue  # one polynomial has no knots to jump at
         coefs = block[:, : layer.basis.size].to(x.device)
         degree = layer.basis.degree
         sparse = _sparse(layer.basis, layer.grid, step.x, share)
