@@ -198,8 +198,8 @@ def smoothing(
     for layer, live, block, step, follow in zip(
         parameters.model.layers, parameters.live, parameters.blocks(), passes, _followed(passes), strict=True
     ):
-        if not isinstance(layer.basis, BSpline) or layer.basis.intervals < 2:
-            continue  # one polynomial has no knots to jump at
+        if not isinstance(layer.basis, BSpline):
+            continue
         coefs = block[:, : layer.basis.size].to(x.device)
         degree = layer.basis.degree
         sparse = _sparse(layer.basis, layer.grid, step.x, share)
@@ -207,7 +207,8 @@ def smoothing(
         leaps = jumps(layer.grid, degree)[in_]  # (edges, intervals - 1, size)
         felt = (leaps @ layer.coef[out, in_][..., None])[..., 0] * follow[out, in_, None]
         known = ~sparse[in_]
-        usual = torch.where(known, felt.abs() / unit, 0.0).amax(1)  # the mean square falls short where curves are steep
+        sizes = torch.where(known, felt.abs() / unit, 0.0)  # their mean square falls short where curves are steep
+        usual = torch.nn.functional.pad(sizes, (0, 1)).amax(1)  # 0 of a spline of one interval, which has no knots
         usual = torch.where(known.sum(1) > degree, usual, math.inf)
         firm = (error / (usual * residuals**0.5)).nan_to_num(error).clamp(error, max(error, 1.0))[:, None]
         hold = torch.where(known, strength.jumps, firm.clamp_min(strength.jumps)) / unit
