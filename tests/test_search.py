@@ -12,15 +12,21 @@ import torch
 from torch import Tensor
 
 from kanlens import LIBRARY, Front, InputError, SearchSettings, search
+from kanlens.budget import Budget, TimeIsUpError, watched
+from kanlens.compounds import nested
 from kanlens.hinges import hinges
+from kanlens.multivariate import few_terms
+from kanlens.naming import curve_names
 from kanlens.nodes import single_nodes
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
 from kanlens.screening import screened
 from kanlens.search import _Course, _FoundError
+from kanlens.signomials import FORMS, signomials
 from kanlens.surrogate import surrogate
 from kanlens.trees import Number, Variable, add, calls, multiply, raise_to
+from kanlens.univariate import univariate
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -118,9 +124,47 @@ def test_the_time_limit_is_kept() -> None:
     x = points(1000, 4)
     began = time.monotonic()
     front = found(x, torch.sin(9 * x[:, 0] * x[:, 1]) + torch.rand(1000, dtype=torch.float64), seconds=2)
-    assert time.monotonic() - began < 15  # between two looks at the clock lies one step of the search
+    assert time.monotonic() - began < 8  # generous: the machine may be busy
     assert len(front)
     assert "time limit" in front.stop
+
+
+def test_time_is_up_amid_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = itertools.count()
+
+    def check(budget: Budget) -> None:
+        if next(looks) == 200:
+            raise TimeIsUpError("Two hundred looks.")
+
+    monkeypatch.setattr(Budget, "check_time", check)
+    x = points(200, 1, -2, 2)
+    front = search(x, torch.sin(3 * torch.exp(torch.sin(4 * x[:, 0]))), settings=SearchSettings(seconds=None))
+    assert front.stop == "Two hundred looks."
+    assert next(looks) == 201
+    assert len(front)
+
+
+LONG: dict[str, tuple[Callable[[Problem], object], int]] = {
+    "functions of one variable": (lambda problem: list(univariate(problem, LIBRARY)), 10 * len(LIBRARY)),
+    "functions inside each other": (lambda problem: list(nested(problem, LIBRARY)), 30),
+    "sums of few terms": (lambda problem: list(few_terms(problem)), 4),
+    "sums of power products": (lambda problem: list(signomials(problem, FORMS, seed=0)), 100),
+    "a smooth stand-in": (lambda problem: surrogate(torch.cat([problem.z, problem.z.flip(0)], 1), problem.t), 20),
+    "names for a curve": (lambda problem: curve_names(problem.z[:, 0], problem.t, LIBRARY), len(LIBRARY)),
+}
+
+
+@pytest.mark.parametrize("step", LONG)
+def test_a_long_step_looks_at_the_clock_between_its_parts(step: str) -> None:
+    run, parts = LONG[step]
+    x = points(100, 1)
+    problem = Problem.of(Rows(x, torch.sin(3 * x[:, 0]) * torch.exp(torch.tanh(x[:, 0]) ** 2)))
+    looks: list[None] = []
+    with watched(lambda: looks.append(None)):
+        run(problem)
+    assert len(looks) >= parts
+    with watched(Budget(seconds=1e-9).check_time), pytest.raises(TimeIsUpError):
+        run(problem)
 
 
 def test_a_limit_of_steps_gives_the_same_formulas_at_any_speed(monkeypatch: pytest.MonkeyPatch) -> None:

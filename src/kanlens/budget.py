@@ -2,6 +2,9 @@
 
 import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 FIRST = 3
 """Steps that no limit of seconds takes away: lines and power products, some milliseconds."""
@@ -12,6 +15,36 @@ SEARCHING = 0.9
 
 class TimeIsUpError(Exception):
     """Ends a search at its limit; the message says which."""
+
+
+_CHECK: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
+
+
+@contextmanager
+def watched(check: Callable[[], None]) -> Iterator[None]:
+    """Let `check` be called for a while by whatever takes long, between its parts; it may raise to end that.
+
+    What takes long lies deep below the search, and is also used by itself. A clock as an argument would go through a
+    dozen functions that have nothing to do with it.
+
+    Examples
+    --------
+    >>> with watched(lambda: print("still in time")):
+    ...     look()
+    still in time
+    """
+    before = _CHECK.set(check)
+    try:
+        yield
+    finally:
+        _CHECK.reset(before)
+
+
+def look() -> None:
+    """Look at the clock of the search that this is a part of, if there is one."""
+    check = _CHECK.get()
+    if check is not None:
+        check()
 
 
 class Budget:
@@ -66,5 +99,16 @@ class Budget:
         """
         if self.steps is not None and self.spent >= self.steps:
             raise TimeIsUpError(f"The limit of {self.steps} steps was reached.")
-        if self.late():
+        if self.spent >= FIRST:
+            self.check_time()
+
+    def check_time(self) -> None:
+        """End the search, also amid a step, if it has used up its share of the seconds.
+
+        Raises
+        ------
+        TimeIsUpError
+            If it has.
+        """
+        if self._over(SEARCHING):
             raise TimeIsUpError(f"The time limit of {self.seconds:g} s was reached.")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from kanlens.budget import look
 from kanlens.functions import Function
 from kanlens.trees import Number, Tree, Variable, add, apply, multiply
 
@@ -108,6 +109,7 @@ def project(
     at = _linearised(models, s, t, weight)
     damping = torch.full_like(at.error, 1e-3)
     for _ in range(steps):
+        look()
         if float(at.error.amin()) <= enough:
             break
         there = _linearised(_moved(at.models, _steps(at, damping)), s, t, weight)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.budget import look
+
 LARGEST = 80.0
 """Logarithm of the largest power product: far more than data hold, and far from overflow."""
 
@@ -97,6 +99,7 @@ def fitted(
     fit = _evaluated(data, columns, start)
     damping = torch.full_like(fit.error, 1e-2)
     for _ in range(steps):
+        look()
         fresh = _evaluated(data, columns, fit.exponents.moved(_step(data, fit, damping, moving)))
         better = fresh.error < fit.error
         damping = torch.where(better, 0.2 * damping, 5 * damping).clamp(1e-10, 1e8)

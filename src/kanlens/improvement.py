@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kanlens.agenda import Agenda
+from kanlens.budget import look
 from kanlens.neighbours import neighbours, shorter
 from kanlens.pool import FINALISTS, Pool
 from kanlens.refit import merged
@@ -10,9 +11,6 @@ from kanlens.trees import Tree, shape
 
 LAST = 30.0
 """Rank of formulas one change away from another: thousands of fits, of which few are better."""
-
-CHANGES = 25
-"""Formulas near another one that are fitted between two looks at the clock."""
 
 
 class Improvement:
@@ -39,14 +37,15 @@ class Improvement:
         key = min(waiting, key=lambda k: likeliest[k].bits)
         self._changed.add(key)
         fitted: list[tuple[float, Tree]] = []
-        for number, near in enumerate(neighbours(likeliest[key].tree, self.pool.rows.x.shape[1], self.pool.functions)):
+        for near in neighbours(likeliest[key].tree, self.pool.rows.x.shape[1], self.pool.functions):
             tree = merged(near)
             if self.pool.allowed(tree) and shape(tree) not in self._tried:
                 self._tried.add(shape(tree))
                 fitted.append(self.pool.quick_fit(tree))
-            if number % CHANGES == CHANGES - 1:
-                self.pool.budget.check()
+            look()
         for _, tree in sorted(fitted, key=lambda f: f[0])[: 2 * FINALISTS]:
-            self.pool.fit(tree, *shorter(tree))
+            for form in (tree, *shorter(tree)):
+                self.pool.fit(form)
+                look()
         self.push(turn + 1)
         yield

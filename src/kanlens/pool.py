@@ -1,5 +1,6 @@
 """The formulas that a search has found so far, compared by what they leave and how long they are."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,11 +113,13 @@ class Pool:
             fitted.append(self.quick_fit(guess.tree))
         fitted.sort(key=lambda pair: pair[0])
         grown = False
-        for _, tree in fitted[:FINALISTS]:
+        for place, (_, tree) in enumerate(fitted[:FINALISTS]):
+            if place and self.budget.late():
+                break
             best, error = refit(tree, self.rows)
             grown |= self.keep(best, error)
             if noisy:
-                for less in shorter(best):
+                for less in itertools.takewhile(lambda _: not self.budget.late(), shorter(best)):
                     self.keep(*refit(less, self.rows, 12))
             if error <= self.exact:
                 plain = without_traces(best, self.rows.x)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kanlens.agenda import Agenda
-from kanlens.budget import Budget, TimeIsUpError
+from kanlens.budget import Budget, TimeIsUpError, watched
 from kanlens.data import Array, pair, precision
 from kanlens.errors import InputError
 from kanlens.front import Front
@@ -167,8 +167,9 @@ class _Course:
             self.whole = Problem.of(rows).reduced([Variable(k) for k in distinct(rows.x)])
             if self.whole is not None:
                 self.agenda.push(0, self.tactics.solve(self.whole, math.inf))
-            for _ in self.agenda.steps():
-                self._check()
+            with watched(self.budget.check_time):
+                for _ in self.agenda.steps():
+                    self._check()
         except _FoundError:
             stop = "A formula leaves no more than round-off."
         except _ExplainedError:

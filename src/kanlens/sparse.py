@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.budget import look
+
 BEAM = 12
 """Subsets of each size that are kept; a greedy search (1) misses pairs that explain only together."""
 
@@ -37,6 +39,7 @@ def best_subsets(features: Tensor, target: Tensor, weight: Tensor, most: int, en
     states = [_State((), total.new_zeros(len(total), 0), total)]
     found: list[Subset] = []
     for size in range(1, most + 1):
+        look()
         grown = _pairs(unit, total) if size == 2 and unit.shape[1] <= MOST_PAIRED else _grow(states, unit)
         if not grown:
             break

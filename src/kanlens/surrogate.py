@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kanlens.bases import BSpline
+from kanlens.budget import look
 
 FEW = 256
 """Rows that the lengths are fitted on; the process itself takes up to four times as many."""
@@ -238,6 +239,7 @@ def _lengths(u: Tensor, y: Tensor, uneven: Tensor, rounds: Rounds) -> Tensor:
 
 def _negative_likelihood(point: np.ndarray, u: Tensor, y: Tensor, uneven: Tensor) -> tuple[float, np.ndarray]:
     """Return the negative logarithm of likelihood and prior, and its gradient."""
+    look()
     logs = torch.from_numpy(point)
     kernel = _kernel(u, logs)
     lower, failed = torch.linalg.cholesky_ex(kernel + torch.diag(_nugget(logs, uneven)))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.budget import look
 from kanlens.candidates import absorb, starts
 from kanlens.functions import Function
 from kanlens.problems import EXPONENTIAL, IDENTITY, Outer, Problem, outers
@@ -179,6 +180,7 @@ def _fits(
     function: Function, u: Tensor, targets: Targets, shift: float
 ) -> list[tuple[int, float, float, float, float, float]]:
     """Return `(form, a, b, c, d, error)` of a function on [-1, 1] for the forms that it fits best."""
+    look()
     left, fitted = _scan(function, u, targets, shift)
     for count, steps in POLISHED:
         forms = left.argsort()[:count]
