@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from kanlens import combination, native, powers
+from kanlens import kernels, native, powers
 from kanlens.bases import Basis, BSpline, LinearSpline
 from kanlens.cardinal import Cardinal
 from kanlens.combination import tabulate
@@ -174,8 +174,8 @@ def test_slopes_and_what_is_derived_from_them_are_the_same_with_values_kept_and_
 ) -> None:
     layer, x = layer_of(BSpline(4, 4), "silu", 3, 2), points(40, 3, low=-1.3, high=1.3)
     results = []
-    for small in (0, combination.SMALL):
-        monkeypatch.setattr(combination, "SMALL", small)
+    for small in (0, kernels.SMALL):
+        monkeypatch.setattr(kernels, "SMALL", small)
         at = x.clone().requires_grad_()
         y = layer(at)
         slopes = torch.autograd.grad(y.square().sum(), at, create_graph=True)[0]
@@ -400,13 +400,19 @@ def test_forward_mode_is_the_transpose_of_backward_mode() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's own, many and various
 @pytest.mark.parametrize("degree", [1, 3])
-def test_compiled_it_gives_the_same(degree: int) -> None:
+def test_compiled_it_gives_the_same(degree: int, monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x = layer_of(BSpline(degree, 5)), points(40, 3, low=-1.5, high=1.5)
     torch.compiler.reset()
     compiled = torch.compile(layer, fullgraph=True)
     for mask in (torch.ones(4, 3), torch.ones(4, 3).tril()):
         layer.mask = mask.double()
         assert_same_with_gradients(compiled, layer, x)
+    calls: list[Tensor] = []
+    forward = kernels.forward
+    monkeypatch.setattr(kernels, "SMALL", 0)
+    monkeypatch.setattr(kernels, "forward", lambda *args: calls.append(args[0]) or forward(*args))
+    assert_same_with_gradients(compiled, layer, points(50, 3))
+    assert len(calls) == 2  # the compiled layer runs the same loops as the layer itself, at any number of rows
     layer.grid = layer.basis.adapted(x)
     layer.mask = torch.ones_like(layer.mask)
     torch.testing.assert_close(compiled(x), naive(layer, x))

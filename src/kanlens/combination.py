@@ -1,21 +1,15 @@
 """Combine basis functions by coefficients, the heart of the layer: fast, in little memory, differentiable twice."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch.utils import unwrap_dead_wrappers
 from torch.autograd import forward_ad
 
-from kanlens import native, operators, powers
+from kanlens import kernels, native, operators
 from kanlens.bases import Evaluator
-from kanlens.cardinal import Cardinal
-
-TILE = 2**19
-"""Numbers of basis functions that are evaluated at once, which the caches hold."""
-
-SMALL = 2**16
-"""Numbers of basis functions that may be kept for the backward pass; of so few, starting an operation is the cost."""
+from kanlens.kernels import rows, unrows
 
 
 def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
@@ -25,20 +19,19 @@ def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
     backward runs. Compilers and autocast get the plain formula, which they fuse and cast themselves.
     """
     compiles, autocasts = torch.compiler.is_compiling(), _autocasts(x.device.type)
-    if compiles and not torch.compiler.is_exporting() and isinstance(basis, Cardinal):
-        sums = powers.serves(basis, x, coef) and not autocasts
-        if sums or _native(x, coef, grid, basis):
-            return operators.combine(x, coef, grid, basis)
+    transforms = torch._C._are_functorch_transforms_active()
+    if compiles and not (autocasts or transforms) and operators.serves(basis, x, coef, grid):
+        return operators.combine(x, coef, grid, basis)
     if compiles or autocasts:
         return _plain(x, coef, grid, basis)
-    transforms = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    transforms = transforms or forward_ad._current_level >= 0
     if not (torch.is_grad_enabled() or transforms):
-        return _Combine.forward(x, coef, grid, basis)
-    if not transforms and x.requires_grad and x.numel() * basis.size <= SMALL and not _native(x, coef, grid, basis):
+        return kernels.forward(x, coef, grid, basis)
+    if not (transforms or kernels.in_c(x, coef, grid, basis)) and x.requires_grad and kernels.small(x, basis):
         # whose derivatives by x may be derived again, as losses of slopes do: autograd then leaves out those by
         # coefficients, which a function of both would calculate each time
-        return _rows(_derivatives(x, grid, _Table(basis), 0)).T @ _rows(coef)
-    y: Tensor = _Combine.apply(x, coef, grid, basis)  # type: ignore[no-untyped-call]
+        return rows(_derivatives(x, grid, _Table(basis), 0)).T @ rows(coef)
+    y: Tensor = _Combine.apply(x, coef, grid, basis)
     return y
 
 
@@ -55,37 +48,25 @@ def _autocasts(device: str) -> bool:
 
 
 def _plain(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
-    return _rows(basis.values(x, grid)).T @ _rows(coef)
+    return rows(basis.values(x, grid)).T @ rows(coef)
 
 
-def _rows(tensor: Tensor) -> Tensor:
-    """See values `(batch, in, size)` or coefficients `(out, in, size)` as rows, one a basis function."""
-    return tensor.permute(1, 2, 0).flatten(0, 1)
+class _Function(torch.autograd.Function):
+    """Apply a function without reading its signature anew at each call, which takes longer than small layers do."""
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        if torch._C._are_functorch_transforms_active():
+            return super().apply(*args)  # type: ignore[no-untyped-call]
+        return super(torch.autograd.Function, cls).apply(*unwrap_dead_wrappers(args))  # type: ignore[misc]
 
 
-def _tiles(x: Tensor, size: int) -> Iterator[slice]:
-    """Cut the inputs so that their basis functions fit the cache."""
-    step = max(1, TILE // max(1, len(x) * size)) if x.device.type == "cpu" else x.shape[1]
-    for start in range(0, x.shape[1], step):
-        yield slice(start, start + step)
-
-
-class _Combine(torch.autograd.Function):
+class _Combine(_Function):
     """Keep the inputs alone for the backward pass, which evaluates the basis functions once more."""
 
     @staticmethod
     def forward(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
-        if _native(x, coef, grid, basis):
-            return native.forward(x, coef, grid, basis.size - 3)
-        if powers.serves(basis, x, coef):
-            return powers.forward(x, coef, grid, basis)
-        rows, out = len(x), len(coef)
-        # by columns, where they are few, the product is up to a third faster, which pays for turning its result
-        columns = rows > out
-        y = coef.new_zeros(out, rows).T if columns else coef.new_zeros(rows, out)
-        for part in _tiles(x, basis.size):
-            y.addmm_(_rows(basis.values(x[:, part], grid[part])).T, _rows(coef[:, part]))
-        return y.contiguous()
+        return kernels.forward(x, coef, grid, basis)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
@@ -100,8 +81,10 @@ class _Combine(torch.autograd.Function):
         wanted = ctx.needs_input_grad[:2]
         if torch.is_grad_enabled():  # a derivative of this derivative is wanted
             by_x, by_coef = _pull(grad, x, coef, grid, ctx.table, *wanted)
+        elif torch._C._are_functorch_transforms_active():
+            by_x, by_coef = _Gradients.apply(grad, x, coef, grid, ctx.basis, *wanted)
         else:
-            by_x, by_coef = _Gradients.apply(grad, x, coef, grid, ctx.basis, *wanted)  # type: ignore[no-untyped-call]
+            by_x, by_coef = kernels.backward(x, coef, grid, grad, ctx.basis, *wanted)
         return by_x, by_coef, None, None
 
     @staticmethod
@@ -110,9 +93,9 @@ class _Combine(torch.autograd.Function):
         values, slopes = ctx.basis.values_and_slopes(x, grid)
         tangent: Tensor = x.new_zeros(len(x), len(coef))
         if by_x is not None:
-            tangent = tangent + _rows(slopes * by_x[..., None]).T @ _rows(coef)
+            tangent = tangent + rows(slopes * by_x[..., None]).T @ rows(coef)
         if by_coef is not None:
-            tangent = tangent + _rows(values).T @ _rows(by_coef)
+            tangent = tangent + rows(values).T @ rows(by_coef)
         return tangent
 
     @staticmethod
@@ -122,28 +105,14 @@ class _Combine(torch.autograd.Function):
         return torch.vmap(lambda x, coef, grid: _plain(x, coef, grid, basis), in_dims[:3])(x, coef, grid), 0
 
 
-class _Gradients(torch.autograd.Function):
+class _Gradients(_Function):
     """Write the derivatives in place; a function of its own, so that vmap takes the plain way instead."""
 
     @staticmethod
     def forward(
         grad: Tensor, x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator, for_x: bool, for_coef: bool
     ) -> tuple[Tensor | None, Tensor | None]:
-        if _native(x, coef, grid, basis):
-            return native.backward(x, coef, grid, grad, basis.size - 3, for_x, for_coef)
-        if powers.serves(basis, x, coef):
-            return powers.backward(x, coef, grid, grad, basis, for_x, for_coef)
-        rows = _rows(coef)
-        by_x = torch.empty_like(x) if for_x else None
-        by_coef = torch.empty(rows.shape, dtype=coef.dtype, device=coef.device) if for_coef else None
-        for part in _tiles(x, basis.size):
-            place = slice(part.start * basis.size, part.stop * basis.size)
-            if by_coef is not None:
-                torch.mm(_rows(basis.values(x[:, part], grid[part])), grad, out=by_coef[place])
-            if by_x is not None:
-                by_values = _unrows(rows[place] @ grad.T, basis.size)
-                by_x[:, part] = basis.pull_back(x[:, part], grid[part], by_values)
-        return by_x, None if by_coef is None else _unrows(by_coef, basis.size)
+        return kernels.backward(x, coef, grid, grad, basis, for_x, for_coef)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], _: tuple[Tensor | None, Tensor | None]) -> None:
@@ -165,9 +134,9 @@ def _pull(
     """Return the derivatives by `x` and `coef`, which may be derived further."""
     by_x = by_coef = None
     if for_x:
-        by_x = (_derivatives(x, grid, table, 1) * _unrows(_rows(coef) @ grad.T, table.basis.size)).sum(2)
+        by_x = (_derivatives(x, grid, table, 1) * unrows(rows(coef) @ grad.T, table.basis.size)).sum(2)
     if for_coef:
-        by_coef = _unrows(_rows(_derivatives(x, grid, table, 0)) @ grad, table.basis.size)
+        by_coef = unrows(rows(_derivatives(x, grid, table, 0)) @ grad, table.basis.size)
     return by_x, by_coef
 
 
@@ -188,11 +157,11 @@ class _Table:
 
 
 def _derivatives(x: Tensor, grid: Tensor, table: _Table, order: int) -> Tensor:
-    found: Tensor = _Derivatives.apply(x, grid, table, order)  # type: ignore[no-untyped-call]
+    found: Tensor = _Derivatives.apply(x, grid, table, order)
     return found
 
 
-class _Derivatives(torch.autograd.Function):
+class _Derivatives(_Function):
     """Give the derivatives of the basis functions, whose own derivatives are those of the next order.
 
     Deriving the recursion that evaluates splines was rejected: its graph doubles with each order, and takes
@@ -222,24 +191,15 @@ class _Derivatives(torch.autograd.Function):
         return by_x[..., None] * _derivatives(x, grid, ctx.table, ctx.order + 1)
 
 
-def _native(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> bool:
-    return native.serves(x, grid, basis) and coef.dtype == x.dtype
-
-
-def _unrows(rows: Tensor, size: int) -> Tensor:
-    """Undo :func:`_rows`."""
-    return rows.view(-1, size, rows.shape[1]).permute(2, 0, 1)
-
-
 def evaluate(x: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
     """Return the basis functions `(batch, in, size)` in little memory: autograd keeps the points alone."""
     if torch.compiler.is_compiling():
         return basis.values(x, grid)
-    values: Tensor = _Evaluate.apply(x, grid, basis)  # type: ignore[no-untyped-call]
+    values: Tensor = _Evaluate.apply(x, grid, basis)
     return values
 
 
-class _Evaluate(torch.autograd.Function):
+class _Evaluate(_Function):
     """Evaluate once more in the backward pass what is needed there."""
 
     @staticmethod

@@ -115,24 +115,29 @@ class KANLayer(Quick):
     def masked_coef(self) -> Tensor:
         """Return the coefficients `(out, in, size)`, those of edges that are cut off as zeros."""
         self._look_again()
-        return self.coef if self._whole else self.coef * self.mask[..., None]
+        return self._masked(self.coef)
 
     @property
     def masked_weight(self) -> Tensor:
         """Return the residual weights `(out, in)`, those of edges that are cut off as zeros."""
         self._look_again()
-        return self.weight if self._whole else self.weight * self.mask
+        return self._masked(self.weight)
+
+    def _masked(self, parameter: Tensor) -> Tensor:
+        """Return a parameter `(out, in, ...)` with zeros for the edges that are cut off."""
+        return parameter if self._whole else parameter * (self.mask if parameter.ndim == 2 else self.mask[..., None])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sums over the edges, `(..., out)`, without a tensor of size batch x out x in."""
         flat = x.reshape(-1, self.in_features)
-        if self.blank:
+        self._look_again()
+        if self._blank:
             # 0, of which inputs and coefficients have derivatives of every order: sums of none of them
             nothing = flat[:, :0].exp().sum(1, keepdim=True) + self.coef[:0].sum()
             return nothing.expand(len(flat), self.out_features).reshape(*x.shape[:-1], self.out_features)
-        y = combine(flat, self.masked_coef, self.grid, self._evaluator)
+        y = combine(flat, self._masked(self.coef), self.grid, self._evaluator)
         if (residual := RESIDUALS[self.residual]) is not None:
-            y = torch.addmm(y, residual(flat), self.masked_weight.T)
+            y = torch.addmm(y, residual(flat), self._masked(self.weight).T)
         return y.reshape(*x.shape[:-1], self.out_features)
 
     def edges(self, x: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def backward(
 
 
 def _by_x(x: Tensor, coef: Tensor, grid: Tensor, grad: Tensor, basis: Cardinal) -> Tensor:
-    factors = _factors(coef, _slopes(basis) * _change(basis.degree, basis.intervals)[1:]).flatten(0, 1)
+    factors = _factors(coef, _derived_change(basis.degree, basis.intervals)).flatten(0, 1)
     by_x = torch.empty_like(x, memory_format=torch.contiguous_format)
     for part in _tiles(len(x), len(factors)):
         w, _, step = _steps(basis, x[part], grid, inputs=1)
@@ -84,19 +84,19 @@ def _by_x(x: Tensor, coef: Tensor, grid: Tensor, grad: Tensor, basis: Cardinal) 
 def _by_coef(x: Tensor, grid: Tensor, grad: Tensor, basis: Cardinal) -> Tensor:
     """Return the derivatives by the coefficients, `(in, size, out)`."""
     change, total = _change(basis.degree, basis.intervals), grad.sum(0)
-    constant = change[0][:, None] * total  # (size, out)
+    constant = torch.outer(change[0], total)  # (size, out)
     by_coef = x.new_empty(x.shape[1], basis.size, len(total))
     for part in _tiles(x.shape[1], len(x) * (basis.size - 1)):
         w, past, _ = _steps(basis, x.T[part], grid[part], inputs=0)
         by_powers = torch.mm(_continued(basis, w, past).flatten(0, 1), grad).view(len(w), -1, len(total))
-        torch.matmul(change[1:].T, by_powers, out=by_coef[part]).add_(constant)
+        torch.baddbmm(constant, change[1:].T.expand(len(w), -1, -1), by_powers, out=by_coef[part])
     return by_coef
 
 
 def _factors(coef: Tensor, change: Tensor) -> Tensor:
     """Return the coefficients of powers, `(power, in, out)`."""
-    by_input = change @ coef.permute(1, 2, 0)  # (in, power, out)
-    return scratch("factors", (len(change), len(by_input), len(coef)), coef).copy_(by_input.transpose(0, 1))
+    by_input = torch.bmm(change.expand(coef.shape[1], -1, -1), coef.permute(1, 2, 0))  # (in, power, out)
+    return scratch("factors", (len(change), *coef.shape[1::-1]), coef).copy_(by_input.transpose(0, 1))
 
 
 def _tiles(count: int, each: int) -> Iterator[slice]:
@@ -110,10 +110,12 @@ def _steps(basis: Cardinal, x: Tensor, grid: Tensor, inputs: int) -> tuple[Tenso
 
     `inputs` is the axis of the inputs.
     """
-    low, high = grid[:, basis.degree].unsqueeze(1 - inputs), grid[:, basis.size].unsqueeze(1 - inputs)
-    half, step, middle = basis.intervals / 2, (high - low) / basis.intervals, (low + high) / 2
+    ends = grid.narrow(1, basis.degree, 1), grid.narrow(1, basis.size, 1)
+    low, high = (end.T for end in ends) if inputs else ends
+    half, step, middle = basis.intervals / 2, (high - low) / basis.intervals, torch.lerp(low, high, 0.5)
     w = torch.sub(x, middle, out=scratch("points", x.shape, x)).div_(step)
-    if all(-half <= end.item() <= half for end in w.aminmax()):
+    least, most = w.aminmax()
+    if -half <= least.item() and most.item() <= half:
         return w, None, step
     inside = w.clamp(-half, half)
     return inside, w - inside, step
@@ -122,20 +124,28 @@ def _steps(basis: Cardinal, x: Tensor, grid: Tensor, inputs: int) -> tuple[Tenso
 def _powers(degree: int, intervals: int, w: Tensor) -> Tensor:
     """Return :math:`w, ..., w^d` and the powers from the knots at points `w (n, k)`, `(n, power, k)`."""
     full = scratch("powers", (len(w), degree + intervals - 1, w.shape[1]), w)
-    full[:, 0] = w
-    for power in range(1, degree):
-        torch.mul(full[:, power - 1], w, out=full[:, power])
-    knots = torch.arange(1, intervals, dtype=w.dtype, device=w.device) - intervals / 2
-    cut = torch.sub(w[:, None], knots[:, None], out=full[:, degree:])
-    cut[:, : intervals // 2].clamp_(max=0)
-    cut[:, intervals // 2 :].clamp_(min=0)
-    cut.pow_(degree)
+    whole, left, right = full.tensor_split([degree, degree + intervals // 2], 1)
+    first, *others = whole.unbind(1)
+    below = first.copy_(w)
+    for here in others:
+        below = torch.mul(below, w, out=here)
+    torch.sub(w.unsqueeze(1), _knots(intervals, w.dtype), out=full.narrow(1, degree, intervals - 1))
+    left.clamp_(max=0)
+    right.clamp_(min=0)
+    full.narrow(1, degree, intervals - 1).pow_(degree)
     return full
 
 
-def _slopes(basis: Cardinal) -> Tensor:
+@functools.cache
+@torch.inference_mode(False)
+def _knots(intervals: int, dtype: torch.dtype) -> Tensor:
+    """Return the inner knots, in intervals from the middle, `(knots, 1)`."""
+    return torch.arange(1, intervals, dtype=dtype)[:, None] - intervals / 2
+
+
+def _slopes(degree: int, intervals: int) -> Tensor:
     """Return the factors that powers get when they are derived, `(power, 1)`."""
-    return torch.arange(1, basis.size).clamp(max=basis.degree)[:, None]
+    return torch.arange(1, degree + intervals).clamp(max=degree)[:, None]
 
 
 def _continued(basis: Cardinal, w: Tensor, past: Tensor | None) -> Tensor:
@@ -144,7 +154,9 @@ def _continued(basis: Cardinal, w: Tensor, past: Tensor | None) -> Tensor:
     if past is not None:
         full = full.clone()
         full[:, :1] += past[:, None]
-        full[:, 1:] += past[:, None] * _slopes(basis)[1:] * _powers(basis.degree - 1, basis.intervals, w)
+        full[:, 1:] += (
+            past[:, None] * _slopes(basis.degree, basis.intervals)[1:] * _powers(basis.degree - 1, basis.intervals, w)
+        )
     return full
 
 
@@ -155,6 +167,13 @@ def _change(degree: int, intervals: int) -> Tensor:
     powers, values = table(degree, intervals)
     change: Tensor = torch.linalg.lstsq(powers, values).solution
     return change.float()
+
+
+@functools.cache
+@torch.inference_mode(False)
+def _derived_change(degree: int, intervals: int) -> Tensor:
+    """Return the same `(power, size)`, without the constant, for the powers' derivatives without their factors."""
+    return _slopes(degree, intervals) * _change(degree, intervals)[1:]
 
 
 def table(degree: int, intervals: int) -> tuple[Tensor, Tensor]:
