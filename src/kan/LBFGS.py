@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from kan.hops import Hops, Place
 from kanlens import descent
 
 
@@ -17,7 +18,8 @@ class LBFGS(descent.LBFGS):
     yet: less than 1e-10 is round-off then, and `tolerance_ys` has no effect; the other tolerances hold in this unit. A
     step that lowers nothing leaves the parameters where they were; it is not tried again until the loss there is
     another. What was learnt is forgotten then, and if parameters were written to between two steps, as moving grids
-    do. Nothing is seeded.
+    do. Steps that would gain next to nothing are spent on other starts instead (see :class:`kan.hops.Hops`): a lower
+    minimum takes the place of the first, and until one is found the parameters stay. No global generator is used.
     """
 
     _left: list[int] | None = None
@@ -28,6 +30,9 @@ class LBFGS(descent.LBFGS):
 
     _floor: float | None = None
     """The loss that the last step could not lower, though it had nothing to forget."""
+
+    _hops = Hops()
+    """What is known of other minima."""
 
     def __init__(
         self,
@@ -49,27 +54,61 @@ class LBFGS(descent.LBFGS):
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """Take a step and return the loss before it; parameters may have any layout in memory."""
         if self._left not in (None, self._written()):
-            self.state.clear()
-            self._floor = None
-        searches = self.param_groups[0]["line_search_fn"] is not None
-        if searches and self._floor is not None:
-            loss = torch.enable_grad()(closure)()
+            self._forget()
+        closure = torch.enable_grad()(closure)
+        if self.param_groups[0]["line_search_fn"] is None:
+            loss = self._followed(closure, in_units=False)[0]
+        else:
+            loss = self._elsewhere(closure) if self._hops.stuck else self._onward(closure)
+        self._left = self._written()
+        return loss
+
+    def _forget(self) -> None:
+        self.state.clear()
+        self._floor = None
+        self._hops = self._hops.afresh()
+
+    def _onward(self, closure: Callable[[], Any]) -> Any:
+        """Take a step from where the parameters are and return the loss before it."""
+        if self._floor is not None:
+            loss = closure()
             if _number(loss) == self._floor:
                 return loss
-        seen = self._searched(closure) if searches else self._followed(closure, in_units=False)
-        self._left = self._written()
+        seen = self._searched(closure)
+        self._hops = self._hops.after(_number(seen[0]), min(map(_number, seen)))
         return seen[0]
+
+    def _elsewhere(self, closure: Callable[[], Any]) -> Any:
+        """Take a step from another start, stay there if the loss is lower, and return the loss before the step."""
+        hops, before = self._hops, closure()
+        if not hops.holds(_number(before)):  # another loss than that of the last step
+            self._forget()
+            return self._onward(closure)
+        home = self._place()
+        self._go(hops.trial or hops.start(self._parameters()))
+        self._followed(closure, in_units=True)
+        lower, self._hops = hops.compare(_number(before), _number(closure()), self._place())
+        if not lower:
+            self._go(home)
+            closure()  # people read the gradients, and what their loss was made of, after the step
+        return before
+
+    def _place(self) -> Place:
+        return Place([parameter.detach().clone() for parameter in self._parameters()], self.state, self._unit)
+
+    @torch.no_grad()
+    def _go(self, place: Place) -> None:
+        self.state, self._unit = place.learnt, place.unit
+        for parameter, values in zip(self._parameters(), place.values, strict=True):
+            parameter.copy_(values)
 
     def _searched(self, closure: Callable[[], Any]) -> list[Any]:
         """Take a step by a line search and return the losses that it saw."""
-        parameters, fresh = self._parameters(), not self.state
-        before = [parameter.detach().clone() for parameter in parameters]
+        before, fresh = self._place(), not self.state
         seen = self._followed(closure, in_units=True)
         self._floor = None
         if not min(map(_number, seen)) < _number(seen[0]):
-            with torch.no_grad():
-                for parameter, values in zip(parameters, before, strict=True):
-                    parameter.copy_(values)
+            self._go(before)
             self.state.clear()
             self._floor = _number(seen[0]) if fresh else None
         return seen
