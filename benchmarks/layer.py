@@ -22,6 +22,9 @@ from kanlens import BSpline, KANLayer, native
 Size = tuple[int, int, int, int]
 """Rows, inputs, outputs, intervals."""
 
+START = {"rows": 256, "inputs": 128, "outputs": 128, "intervals": 10, "layers": 1}
+"""The size from which each axis grows."""
+
 SIZES: dict[str, Size] = {
     "784 -> 64, G=5": (1024, 784, 64, 5),
     "64 -> 64, G=5": (1024, 64, 64, 5),
@@ -99,13 +102,23 @@ MAKERS: dict[str, Callable[[int, int, int], nn.Module]] = {
 
 
 @functools.cache
-def problem(name: str, size: Size, by_x: bool) -> tuple[nn.Module, Tensor, Tensor]:
-    """Return the candidate, its input and the gradient of its output."""
+def problem(name: str, size: Size, by_x: bool, layers: int = 1) -> tuple[nn.Module, Tensor, Tensor]:
+    """Return the candidate, its input and the gradient of its output.
+
+    Of several layers the products are summed, not nested: values of a basis fall from the sky for each of them.
+    """
     rows, in_, out, intervals = size
     generator = torch.Generator().manual_seed(0)
-    wide = in_ * (intervals + 3) if name == "product" else in_
+    wide = layers * in_ * (intervals + 3) if name == "product" else in_
     x = torch.rand(rows, wide, generator=generator) * 2 - 1
-    return MAKERS[name](in_, out, intervals), x.requires_grad_(by_x), torch.rand(rows, out, generator=generator)
+    return _made(name, size, layers), x.requires_grad_(by_x), torch.rand(rows, out, generator=generator)
+
+
+def _made(name: str, size: Size, layers: int) -> nn.Module:
+    _, in_, out, intervals = size
+    if layers == 1 or name == "product":
+        return MAKERS[name](layers * in_, out, intervals)
+    return nn.Sequential(*(MAKERS[name](in_, out, intervals) for _ in range(layers)))
 
 
 def _step(model: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor, parameters: list[nn.Parameter]) -> None:
@@ -180,22 +193,21 @@ def memory() -> Table:
 def growth() -> Table:
     """Measure time (ms of the processor, one thread) and memory (MiB) of a training step, each size doubled in turn."""
     torch.set_num_threads(1)
-    start = {"rows": 256, "inputs": 128, "outputs": 128, "intervals": 10}
-    for axis, value in start.items():
+    for axis, value in START.items():
         for factor in (1, 2, 4, 8):
-            rows, in_, out, intervals = (start | {axis: factor * value}).values()
+            rows, in_, out, intervals, layers = (START | {axis: factor * value}).values()
             size = rows, in_, out, intervals
             yield (
                 f"{axis}: {factor * value}",
                 {
-                    name: {"ms": _milliseconds(name, size), "MiB": peak(name, size)}
+                    name: {"ms": _milliseconds(name, size, layers), "MiB": peak(name, size, layers)}
                     for name in ("product", "layer", "layer, C", "efficient")
                 },
             )
 
 
-def _milliseconds(name: str, size: Size, turns: int = 7) -> float:
-    model, x, grad = problem(_loops(name), size, True)
+def _milliseconds(name: str, size: Size, layers: int, turns: int = 7) -> float:
+    model, x, grad = problem(_loops(name), size, True, layers)
     taken = []
     for _ in range(turns):
         started = time.thread_time()
@@ -213,12 +225,12 @@ def _loops(name: str) -> str:
     return name
 
 
-def peak(name: str, size: Size) -> float:
+def peak(name: str, size: Size, layers: int = 1) -> float:
     """Return the most MiB that the tensors made in a training step take at once.
 
     They are counted by torch's profiler. The peak of a process's resident memory says what importing torch took.
     """
-    model, x, grad = problem(_loops(name), size, True)
+    model, x, grad = problem(_loops(name), size, True, layers)
     _step(model, x, grad, list(model.parameters()))
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as watch:
         _step(model, x, grad, list(model.parameters()))
