@@ -15,6 +15,7 @@ from benchmarks.equations import equations, equations_by_class, equations_noise
 from benchmarks.formulas import functions, grids, noise, notebook
 from benchmarks.no_law import no_law
 from benchmarks.peers import peers
+from benchmarks.refinement import refinement
 from benchmarks.scale import scale
 from benchmarks.splines import feynman_splines, known, special
 from benchmarks.tables import tables
@@ -26,6 +27,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "noise": noise,
     "grids": grids,
     "second_order": second_order,
+    "refinement": refinement,
     "against_pykan": against_pykan,
     "workflows": workflows,
     "known": known,
