@@ -1,6 +1,7 @@
 """Copies of modules: equal to what they were made from, and independent of it."""
 
 import copy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,22 @@ def test_a_copy_keeps_hooks_frozen_parameters_and_layout() -> None:
     assert twin.coef.requires_grad
     assert twin.coef.is_leaf
     assert twin.coef.stride() == layer.coef.stride()
+
+
+@dataclass
+class Notes:
+    """Hold what can be changed."""
+
+    lines: list[str]
+
+
+def test_a_copy_keeps_references_to_itself_and_copies_dataclasses_that_can_change() -> None:
+    model = KAN([2, 1])
+    model.holder, model.notes = [model], Notes(["one"])
+    twin = copy.deepcopy(model)
+    twin.notes.lines.append("two")
+    assert twin.holder[0] is twin
+    assert model.notes.lines == ["one"]
 
 
 def test_what_was_one_parameter_is_one_in_the_copy() -> None:

@@ -48,7 +48,7 @@ def run(optimizer: torch.optim.Optimizer, point: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("mine", "torchs", "options"),
     [
-        (descent.Adam, torch.optim.Adam, {"lr": 0.05, "betas": (0.8, 0.99), "eps": 1e-6}),
+        (descent.Adam, torch.optim.Adam, {"lr": 0.05, "betas": (0.8, 0.99), "eps": 0.1}),
         (descent.LBFGS, torch.optim.LBFGS, {"line_search_fn": "strong_wolfe"}),
     ],
 )
