@@ -17,6 +17,7 @@ from torch import nn
 
 import kan.experiment
 import kan.hypothesis
+import kan.samples
 from kan import KAN, LBFGS, augment_input, batch_hessian, batch_jacobian, create_dataset, get_derivative, model2param
 from kan.compiler import expr2kan, kanpiler, next_nontrivial_operation
 from kan.feynman import PROBLEMS, get_feynman_dataset
@@ -587,6 +588,18 @@ def test_a_prediction_may_be_a_derivative() -> None:
         data, steps=5, pred_fn=lambda x: batch_jacobian(again, x, create_graph=True), opt="Adam", lr=0.1, lamb=1e-4
     )
     assert (again(torch.ones(1, 1)) - again(torch.zeros(1, 1))).item() > 0
+
+
+def test_steps_that_stay_at_the_best_point_are_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured, error = [], kan.samples.Sample.error
+    monkeypatch.setattr(kan.samples.Sample, "error", lambda self, core: measured.append(core) or error(self, core))
+    x = torch.linspace(-1, 1, 50)[:, None]
+    model = KAN(width=[1, 1])
+    data = {"train_input": x, "train_label": model(x).detach()}  # the start is the best point
+    results = model.fit(data, opt="Adam", steps=30, update_grid=False)
+    assert len(results["train_loss"]) == 30
+    assert len(measured) < 15
+    assert results["train_loss"] == pytest.approx([0.0] * 30, abs=1e-6)
 
 
 def test_grids_may_differ_by_layer(dataset: Dataset) -> None:

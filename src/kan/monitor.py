@@ -1,6 +1,7 @@
 """What pykan's users see of a fit: lists of errors and metrics, a progress bar, figures."""
 
 import copy
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ class Monitor:
     bar: "tqdm[Any]"
     pace: int = 1
     results: Results = field(default_factory=dict)
+    value: float = math.nan
 
     @classmethod
     def of(cls, model: "Held", settings: "Training", samples: Mapping[str, Sample], pace: int = 1) -> "Monitor":
@@ -48,8 +50,12 @@ class Monitor:
                 self.record(network)
                 if self.settings.save_fig and (step - 1) % self.settings.save_fig_freq == 0:
                     self._draw(step - 1)
-        else:
+        elif value != self.value:
             self.record(network)
+        else:  # still the same network
+            for values in self.results.values():
+                values.append(values[-1])
+        self.value = value
         if step % max(self.settings.log, 1) == 0:
             line = " | ".join(f"{name}: {values[-1]:.2e}" for name, values in self._shown().items())
             self.bar.set_description(line, refresh=False)

@@ -302,6 +302,8 @@ class _Run:
     untaught: bool = False
     memory: Memory = field(default_factory=dict)
     judge: NetworkObjective | None = None
+    watched: Tensor | None = None
+    parts: tuple[float, float] = (0.0, 0.0)
 
     def train(self, work: KAN, solver: Solver, regrid: bool) -> tuple[KAN, Stop]:
         """Spend the solver's steps in segments, between which the grids follow the data."""
@@ -394,9 +396,10 @@ class _Run:
 
     def _watch(self, _step: int, value: float, theta: Tensor) -> Stop | None:
         """Record a step; stop for the callback's sake or when validation no longer improves."""
-        error, pull = self.objective.parts(theta)
-        self.losses.append(error * self.objective.unit)
-        self.penalties.append(pull)
+        if theta is not self.watched:  # methods of first order often stay at their best point for many steps
+            self.watched, self.parts = theta, self.objective.parts(theta)
+        self.losses.append(self.parts[0] * self.objective.unit)
+        self.penalties.append(self.parts[1])
         self.bar.update()
         self.bar.set_postfix(loss=f"{self.losses[-1]:.2e}", refresh=False)
         measured = value
