@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kanlens.chains import Chain, Combination, Interaction, Link, chain_slopes, chain_tree, project
+from kanlens.chains import Chain, Combination, Interaction, Link, Links, chain_tree, project
 from kanlens.compounds import compounds, nested
 from kanlens.functions import LIBRARY
 from kanlens.problems import Problem
@@ -36,7 +36,7 @@ def least(kinds: Iterator[list[Guess]]) -> float:
 
 
 def test_a_chain_is_its_formula() -> None:
-    value, _ = chain_slopes(CHAIN, S)
+    value = Links.of([Combination((CHAIN,))]).at(S)[0][0, 0]
     torch.testing.assert_close(value, values(chain_tree(CHAIN), S[:, None]))
     torch.testing.assert_close(value, torch.tanh(0.7 * torch.sin(1.3 * S) ** 2 - 0.2))
 
@@ -48,9 +48,9 @@ def test_slopes_of_a_chain_are_autograds() -> None:
         return torch.tanh(ab[2, 0] * (ab[1, 0] * torch.sin(ab[0, 0] * S + ab[0, 1]) + ab[1, 1]) ** 2 + ab[2, 1])
 
     truth = torch.autograd.functional.jacobian(value, letters)
-    _, slopes = chain_slopes(CHAIN, S)
+    _, slopes = Links.of([Combination((CHAIN,))]).at(S)
     held = torch.tensor([True, False, False, False, True, True])
-    torch.testing.assert_close(slopes, truth.flatten(1).mT * held[:, None])
+    torch.testing.assert_close(slopes[0, 0], truth.flatten(1).mT * held[:, None])
 
 
 @pytest.mark.parametrize("kind", [Combination, Interaction])
@@ -69,6 +69,32 @@ def test_a_model_that_is_undefined_is_last() -> None:
     found = project([root, sine], S, torch.sin(1.4 * S), torch.ones_like(S), 20, 0.0)
     assert found[0][0] < 1e-24
     assert found[1][0] == math.inf
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        lambda s: torch.cos(math.pi / 2 * torch.arctan(s**3)),
+        lambda s: torch.arctan(1.3 * torch.log(s.abs() + 1)),
+        lambda s: torch.log(1.5 + torch.sin(2.4 * torch.tanh(1.3 * s))),
+    ],
+    ids=["a power inside", "at the end of a valley", "inside a logarithm"],
+)
+def test_three_functions_inside_each_other_are_found(law: Callable[[Tensor], Tensor]) -> None:
+    assert least(nested(problem(law), LIBRARY)) < 1e-20
+
+
+def test_few_rows_are_no_evidence_for_three_functions() -> None:
+    x = torch.linspace(-1, 1, 39, dtype=torch.float64)[:, None]
+    assert len(list(nested(Problem.of(Rows(x, torch.sin(3 * x[:, 0]))), LIBRARY))) == 1
+
+
+def test_fits_end_where_none_gets_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+    monkeypatch.setattr("kanlens.chains.look", lambda: looks.append(None))
+    noise = torch.rand(len(S), generator=torch.Generator().manual_seed(0), dtype=S.dtype)
+    project([Combination((CHAIN,))], S, noise, torch.ones_like(S), 1000, 0.0)
+    assert len(looks) < 200
 
 
 def test_a_function_inside_another_one_is_found() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kanlens.functions import LIBRARY
-from kanlens.joins import folded, interior, joins, nodes
+from kanlens.joins import Node, folded, interior, joins, nodes, plainer
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit, without_traces
 from kanlens.surrogate import surrogate
@@ -115,3 +115,36 @@ def test_terms_that_are_nothing_are_left_out() -> None:
     assert number.value == pytest.approx(2, abs=1e-6)
     assert call == Call(LIBRARY["sin"], call.argument)
     assert not math.isnan(error)
+
+
+@pytest.mark.parametrize("outer", [torch.exp, torch.cos])
+@pytest.mark.parametrize(
+    ("f", "g", "off"),
+    [
+        (lambda s: torch.sin(2 * s), lambda s: torch.cos(3 * s), 1e-3),
+        (lambda s: s, lambda s: torch.sin(3 * s), 1e-3),
+        (lambda s: torch.sin(1.3 * torch.arctan(s**2)), lambda s: torch.sin(3 * s), 3e-3),
+    ],
+    ids=["both turn", "one passes zero", "one stays even"],
+)
+def test_factors_that_pass_zero_and_turn_are_read_off_the_derivatives(
+    outer: Callable[[Tensor], Tensor], f: Law, g: Law, off: float
+) -> None:
+    x = points(400, 2)
+    (node,) = nodes(x, slopes(lambda x: outer(f(x[:, 0]) * g(x[:, 1])), x))
+    assert node.product
+    assert unlike(node.curves[0], f(x[:, 0]), constant=False) < off
+    assert unlike(node.curves[1], g(x[:, 1]), constant=False) < off
+
+
+def test_a_power_in_a_node_becomes_the_feature_itself() -> None:
+    x = torch.cat([points(200, 1), points(200, 1, 0.1, 2, seed=1)], 1)
+    turns, feature = torch.cos(1.5 * x[:, 0]), x[:, 1]
+    total = Node((0, 1), (0.7 * turns.log(), 0.7 * feature.log()), 1e-4, False)
+    roots = Node((0, 1), (turns, feature.sqrt()), 1e-4, True)
+    for node, factor in ((total, turns), (roots, turns.square())):
+        (plain,) = plainer(node, x)
+        assert plain.product
+        assert unlike(plain.curves[0], factor, constant=False) < 1e-9
+        assert unlike(plain.curves[1], feature, constant=False) < 1e-9
+    assert not list(plainer(Node((0, 1), (turns, feature), 1e-4, True), x))

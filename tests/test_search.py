@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import sympy
@@ -15,9 +16,9 @@ from kanlens import LIBRARY, Front, InputError, SearchSettings, search
 from kanlens.budget import Budget, TimeIsUpError, watched
 from kanlens.compounds import nested
 from kanlens.hinges import hinges
-from kanlens.multivariate import few_terms
+from kanlens.multivariate import few_terms, sums
 from kanlens.naming import curve_names
-from kanlens.nodes import single_nodes
+from kanlens.nodes import products, single_nodes
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
@@ -352,6 +353,17 @@ def test_a_factor_that_turns_is_read_off_a_product_node() -> None:
     smaller = next(single_nodes(problem, LIBRARY, 0, lambda: False))
     ratio = smaller.z[:, 0] / product
     assert float(ratio.std() / ratio.mean().abs()) < 1e-2
+
+
+def test_a_curve_inside_another_one_is_named_in_a_sum_and_in_a_product() -> None:
+    x = points(600, 2, -1, 1)
+    inside = torch.sin(1.3 * torch.tanh(3 * x[:, 0]))
+    other = torch.sin(2 * x[:, 1])
+    as_sum, as_product = partial(sums, functions=LIBRARY, noise=0.0), partial(products, functions=LIBRARY)
+    for y, kinds in ((inside + other, as_sum), (inside * other, as_product)):
+        rows = Rows(x, y)
+        guesses = next(kinds(Problem.of(rows)))
+        assert min(refit(guess.tree, rows)[1] for guess in guesses) < 1e-22
 
 
 @pytest.mark.parametrize("decimals", [2, 4])

@@ -1,16 +1,19 @@
 """Functions inside each other, and fits of several of them by variable projection."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from kanlens.budget import look
-from kanlens.functions import Function
+from kanlens.functions import LIBRARY, Function
 from kanlens.trees import Number, Tree, Variable, add, apply, multiply
+
+PAUSE, GAIN = 20, 0.9
+"""Steps in which the error of at least one model has to fall to this share, or all of them end."""
 
 
 class Link(NamedTuple):
@@ -35,31 +38,21 @@ def chain_tree(chain: Chain) -> Tree:
     return tree
 
 
-def chain_slopes(chain: Chain, s: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a chain's values `(points,)` and its derivatives by `a` and `b` of each link, `(2 links, points)`."""
-    value, slopes = s, s.new_zeros(0, len(s))
-    for function, a, b, free in chain:
-        argument = a * value + b
-        steep = function.slope(argument)
-        own = torch.stack([steep * value * ("a" in free), steep * ("b" in free)])
-        slopes = torch.cat([slopes * (a * steep), own])
-        value = function.torch(argument)
-    return value, slopes
-
-
 @dataclass(frozen=True)
 class Combination:
     """Hold a sum of multiples of chains and a constant, `c p + d q + e`."""
 
     chains: tuple[Chain, ...]
 
-    def columns(self, values: Sequence[Tensor]) -> Tensor:
-        """Return what the fit is linear in, `(points, k)`."""
-        return torch.stack([*values, torch.ones_like(values[0])], 1)
+    @staticmethod
+    def columns(values: Tensor) -> Tensor:
+        """Return what the fit is linear in, `(models, points, k)`, from values of chains `(models, chains, points)`."""
+        return torch.cat([values, torch.ones_like(values[:, :1])], 1).mT
 
-    def slopes(self, values: Sequence[Tensor], coef: Tensor) -> Sequence[Tensor]:
-        """Return the derivative of the fit by each chain, each `(points,)` or one number."""
-        return coef[: len(values)].unbind(0)
+    @staticmethod
+    def slopes(values: Tensor, coef: Tensor) -> Tensor:
+        """Return the derivative of the fit by each chain, `(models, chains, points)`."""
+        return coef[:, : values.shape[1], None].expand_as(values)
 
     def formula(self, coef: Sequence[float]) -> Tree:
         """Return the fit in Variable(0)."""
@@ -70,15 +63,17 @@ class Combination:
 class Interaction(Combination):
     """Hold a product of two chains, `c p (q + d / c) + e`."""
 
-    def columns(self, values: Sequence[Tensor]) -> Tensor:
-        """Return what the fit is linear in, `(points, 3)`."""
-        p, q = values
-        return torch.stack([p * q, p, torch.ones_like(p)], 1)
+    @staticmethod
+    def columns(values: Tensor) -> Tensor:
+        """Return what the fit is linear in, `(models, points, 3)`."""
+        p, q = values.unbind(1)
+        return torch.stack([p * q, p, torch.ones_like(p)], 2)
 
-    def slopes(self, values: Sequence[Tensor], coef: Tensor) -> Sequence[Tensor]:
-        """Return the derivative of the fit by each chain, each `(points,)`."""
-        p, q = values
-        return coef[0] * q + coef[1], coef[0] * p
+    @staticmethod
+    def slopes(values: Tensor, coef: Tensor) -> Tensor:
+        """Return the derivative of the fit by each chain, `(models, 2, points)`."""
+        p, q = values.unbind(1)
+        return torch.stack([coef[:, :1] * q + coef[:, 1:2], coef[:, :1] * p], 1)
 
     def formula(self, coef: Sequence[float]) -> Tree:
         """Return the fit in Variable(0)."""
@@ -87,14 +82,79 @@ class Interaction(Combination):
         return add(multiply(Number(c), p, add(q, Number(d / c))) if c else multiply(Number(d), p), Number(e))
 
 
+class Links(NamedTuple):
+    """Hold the links of many models by their places `(models, chains, depth)`, short chains padded by identities."""
+
+    functions: tuple[Function, ...]
+    place: Tensor  # of the function in those
+    a: Tensor
+    b: Tensor
+    free: Tensor  # whether a and b are fitted, (models, chains, depth, 2)
+
+    @classmethod
+    def of(cls, models: Sequence[Combination]) -> "Links":
+        """Return the links of models of equally many chains."""
+        chains = [chain for model in models for chain in model.chains]
+        depth = max(map(len, chains))
+        rows = [[*chain, *[_IDENTITY] * (depth - len(chain))] for chain in chains]
+        functions = {link.function.name: link.function for row in rows for link in row}
+        places = {name: place for place, name in enumerate(functions)}
+        shape = (len(models), -1, depth)
+        return cls(
+            tuple(functions.values()),
+            torch.tensor([[places[link.function.name] for link in row] for row in rows]).view(shape),
+            torch.tensor([[link.a for link in row] for row in rows], dtype=torch.float64).view(shape),
+            torch.tensor([[link.b for link in row] for row in rows], dtype=torch.float64).view(shape),
+            torch.tensor([[[letter in link.free for letter in "ab"] for link in row] for row in rows]).view(*shape, 2),
+        )
+
+    def at(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """Return values `(models, chains, points)`, and derivatives by letters `(models, chains, 2 depth, points)`."""
+        value = s.expand(*self.a.shape[:2], len(s))
+        slopes = s.new_zeros(*self.a.shape[:2], 2 * self.a.shape[2], len(s))
+        for depth, (place, a, b) in enumerate(zip(*(part.unbind(2) for part in self[1:4]), strict=True)):
+            argument = a[..., None] * value + b[..., None]
+            after, steep = torch.empty_like(argument), torch.empty_like(argument)
+            for number, function in enumerate(self.functions):
+                mine = place == number
+                if mine.any():
+                    after[mine], steep[mine] = function.torch(argument[mine]), function.slope(argument[mine])
+            slopes[:, :, : 2 * depth] *= (a[..., None] * steep)[:, :, None]
+            slopes[:, :, 2 * depth] = steep * value
+            slopes[:, :, 2 * depth + 1] = steep
+            value = after
+        return value, torch.where(self.free.flatten(2)[..., None], slopes, 0.0)
+
+    def moved(self, letters: Tensor) -> "Links":
+        """Return the links with all letters `(models, chains * depth * 2)` moved."""
+        moves = torch.where(self.free, letters.view(self.free.shape), 0.0)
+        return self._replace(a=self.a + moves[..., 0], b=self.b + moves[..., 1])
+
+    def chosen(self, better: Tensor, other: "Links") -> "Links":
+        """Return the links of this where it is better, of the other one elsewhere."""
+        a, b = (torch.where(better[:, None, None], new, old) for new, old in zip(self[2:4], other[2:4], strict=True))
+        return self._replace(a=a, b=b)
+
+
+_IDENTITY = Link(LIBRARY["x"], 1.0, 0.0, "")
+
+
 class _Point(NamedTuple):
     """Hold models where they are: their errors, coefficients, residuals and projected derivatives."""
 
-    models: list[Combination]
+    links: Links
     error: Tensor  # (models,)
     coef: Tensor  # (models, k)
     residual: Tensor  # (models, points)
     jacobian: Tensor  # (models, points, letters)
+
+    def chosen(self, better: Tensor, other: "_Point") -> "_Point":
+        """Return the models of this where they are better, of the other one elsewhere."""
+        rest = [
+            torch.where(better.view(-1, *[1] * (new.dim() - 1)), new, old)
+            for new, old in zip(self[1:], other[1:], strict=True)
+        ]
+        return _Point(self.links.chosen(better, other.links), *rest)
 
 
 def project(
@@ -102,34 +162,30 @@ def project(
 ) -> list[tuple[float, Combination, list[float]]]:
     """Return mean square errors, models and coefficients after damped Gauss-Newton steps, the best first.
 
-    The coefficients are solved for at each step (Golub & Pereyra 1973, with Kaufman's derivative of 1975): in all
-    constants at once the same steps crawl along curved valleys. All models take their steps together, until one of
-    them leaves no more than `enough`.
+    Models are of one kind and have equally many chains. The coefficients are solved for at each step (Golub & Pereyra
+    1973, with Kaufman's derivative of 1975): in all constants at once the same steps crawl along curved valleys. All
+    models take their steps together, until one of them leaves no more than `enough`, or none gets much further.
     """
-    at = _linearised(models, s, t, weight)
-    damping = torch.full_like(at.error, 1e-3)
-    for _ in range(steps):
+    kind = type(models[0])
+    at = _linearised(kind, Links.of(models), s, t, weight)
+    damping, before = torch.full_like(at.error, 0.03), torch.full_like(at.error, math.inf)
+    for step in range(steps):
         look()
-        if float(at.error.amin()) <= enough:
+        stuck = step % PAUSE == 0 and not (at.error < GAIN * before).any()
+        if stuck or float(at.error.amin()) <= enough:
             break
-        there = _linearised(_moved(at.models, _steps(at, damping)), s, t, weight)
+        before = at.error if step % PAUSE == 0 else before
+        there = _linearised(kind, at.links.moved(_steps(at, damping)), s, t, weight)
         better = there.error < at.error
-        at = _Point(
-            [new if b else old for new, old, b in zip(there.models, at.models, better.tolist(), strict=True)],
-            *(
-                torch.where(better.reshape(-1, *[1] * (new.dim() - 1)), new, old)
-                for new, old in zip(there[1:], at[1:], strict=True)
-            ),
-        )
-        damping = torch.where(better, damping / 8, damping * 6).clamp(1e-14, 1e8)
-    found = zip(at.error.tolist(), at.models, at.coef.tolist(), strict=True)
+        at = there.chosen(better, at)
+        damping = torch.where(better, damping / 8, damping * 8).clamp(1e-14, 1e8)
+    found = zip(at.error.tolist(), _with_letters(models, at.links), at.coef.tolist(), strict=True)
     return sorted(found, key=lambda one: one[0])
 
 
-def _linearised(models: Sequence[Combination], s: Tensor, t: Tensor, weight: Tensor) -> _Point:
-    evaluated = [[chain_slopes(chain, s) for chain in model.chains] for model in models]
-    values = [[value for value, _ in pair] for pair in evaluated]
-    columns = torch.stack([model.columns(v) for model, v in zip(models, values, strict=True)])
+def _linearised(kind: type[Combination], links: Links, s: Tensor, t: Tensor, weight: Tensor) -> _Point:
+    values, slopes = links.at(s)
+    columns = kind.columns(values)
     sound = torch.isfinite(columns).flatten(1).all(1)
     columns = torch.where(sound[:, None, None], columns, 0.0) * weight[:, None]
     length = columns.norm(dim=1, keepdim=True).clamp_min(1e-150)
@@ -138,38 +194,36 @@ def _linearised(models: Sequence[Combination], s: Tensor, t: Tensor, weight: Ten
     along = basis.mT @ (t * weight)[:, None]
     coef = torch.linalg.solve_triangular(upper, along, upper=True)[..., 0] / length[:, 0]
     residual = t * weight - (basis @ along)[..., 0]
-    error = torch.where(sound, residual.square().mean(1), float("inf"))
-    slopes = [
-        torch.cat([outer * inner for outer, (_, inner) in zip(model.slopes(v, c), pair, strict=True)])
-        for model, v, c, pair in zip(models, values, coef, evaluated, strict=True)
-    ]
-    padded = pad_sequence(slopes, batch_first=True).mT  # models differ in their letters
-    raw = torch.nan_to_num(padded, nan=0.0, posinf=0.0, neginf=0.0) * weight[:, None]
-    return _Point(
-        list(models), torch.where(error == error, error, float("inf")), coef, residual, raw - basis @ (basis.mT @ raw)
-    )
+    error = torch.where(sound, residual.square().mean(1), math.inf)
+    raw = (kind.slopes(values, coef)[:, :, None] * slopes).flatten(1, 2).mT  # (models, points, letters)
+    raw = torch.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0) * weight[:, None]
+    projected = raw - basis @ (basis.mT @ raw)
+    return _Point(links, torch.nan_to_num(error, nan=math.inf, posinf=math.inf), coef, residual, projected)
 
 
 def _steps(at: _Point, damping: Tensor) -> Tensor:
     """Return the damped Gauss-Newton step of each model, by QR: normal equations would lose half the digits."""
-    length = at.jacobian.norm(dim=1, keepdim=True)
-    unit = at.jacobian / length.clamp_min(1e-150)
+    free = at.links.free.flatten(1)
+    used = free.long().argsort(dim=1, descending=True, stable=True)[:, : max(1, int(free.sum(1).amax()))]
+    jacobian = at.jacobian.gather(2, used[:, None].expand(-1, at.jacobian.shape[1], -1))
+    length = jacobian.norm(dim=1, keepdim=True)
+    unit = jacobian / length.clamp_min(1e-150)
     count = unit.shape[2]
     eye = torch.eye(count, dtype=unit.dtype).expand(len(unit), -1, -1)
     basis, upper = torch.linalg.qr(torch.cat([unit, damping.sqrt()[:, None, None] * eye], 1))
     right = torch.cat([at.residual, at.residual.new_zeros(len(unit), count)], 1)
     move = torch.linalg.solve_triangular(upper, basis.mT @ right[..., None], upper=True)[..., 0]
-    return torch.where(length[:, 0] > 1e-150, move / length[:, 0].clamp_min(1e-150), 0.0)
+    move = torch.where(length[:, 0] > 1e-150, move / length[:, 0].clamp_min(1e-150), 0.0)
+    return torch.zeros_like(free, dtype=unit.dtype).scatter(1, used, move)
 
 
-def _moved(models: Sequence[Combination], moves: Tensor) -> list[Combination]:
-    """Return the models with their letters changed."""
+def _with_letters(models: Sequence[Combination], links: Links) -> list[Combination]:
+    """Return the models with the letters of their links."""
     found = []
-    for model, move in zip(models, moves.tolist(), strict=True):
-        letters = iter(move)
+    for model, a, b in zip(models, links.a.tolist(), links.b.tolist(), strict=True):
         chains = tuple(
-            tuple(link._replace(a=link.a + next(letters), b=link.b + next(letters)) for link in chain)
-            for chain in model.chains
+            tuple(link._replace(a=ai, b=bi) for link, ai, bi in zip(chain, row, other, strict=False))
+            for chain, row, other in zip(model.chains, a, b, strict=True)
         )
         found.append(replace(model, chains=chains))
     return found

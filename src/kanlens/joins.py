@@ -8,6 +8,7 @@ a sum or a product of edges.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -29,11 +30,17 @@ FINE = 801
 MISFIT = 0.03
 """Smallest singular value, functions having unit size, up to which features may belong together."""
 
+CLEAR, BEGINNINGS, TURNS = 0.005, 2, 40
+"""The same for curves that are found in turns, how often those begin, and how many turns they take."""
+
 GAP = 0.2
 """The same as a share of the next one: with two solutions there is no telling."""
 
 DOUBT = 5.0
 """How far off a curve may be, in units of the misfit of its node."""
+
+LEAST, SAME = 0.1, 0.05
+"""Exponent from which a factor counts as a power, and how far it may be off a whole one."""
 
 NAMED = 3
 """Choices of names for the curves of a node that become problems."""
@@ -63,7 +70,7 @@ def joins(
     """Yield problems in which the features of a node have become one, with the misfit."""
     z = problem.z[smooth.rows]
     z = z[interior(z)]
-    for node in together:
+    for node in (variant for found in together for variant in (*plainer(found, z), found)):
         names = [
             curve_names(z[:, k], curve, functions, DOUBT * node.misfit / float(curve.std()))
             for k, curve in zip(node.features, node.curves, strict=True)
@@ -73,6 +80,35 @@ def joins(
             smaller = problem.reduced([_joined(node, choice), *others])
             if smaller is not None:
                 yield node.misfit, smaller
+
+
+def plainer(node: Node, z: Tensor) -> Iterator[Node]:
+    """Yield the product in which a feature stands by itself, if there is one in which it stands as a power.
+
+    A node is known up to the function around it, so that `y^p f` may as well be `y f^(1 / p)`, and `p log y + log f`
+    too: a power alone among products of curves is the better known to be none, as its exponent is one number.
+    """
+    for k, curve in zip(node.features, node.curves, strict=True):
+        s = z[:, k]
+        if not (s > 0).all() or (node.product and (curve == 0).any()):
+            continue
+        logs = s.log() - s.log().mean()
+        target = curve.abs().log() if node.product else curve
+        power = float((logs * target).sum() / logs.square().sum())
+        left = target - target.mean() - power * logs
+        if float(left.norm()) > DOUBT * node.misfit * float((target - target.mean()).norm()) or abs(power) < LEAST:
+            continue
+        if node.product and abs(power - 1) < SAME:
+            return
+        even = abs(1 / power - 2 * round(0.5 / power)) < SAME
+        signs = [torch.ones_like(c) if even else c.sign() for c in node.curves]
+        curves = [
+            sign * c.abs() ** (1 / power) if node.product else (c / power).exp()
+            for sign, c in zip(signs, node.curves, strict=True)
+        ]
+        if all(torch.isfinite(c).all() for c in curves):
+            yield Node(node.features, tuple(c / c.std() for c in curves), node.misfit, True)
+        return
 
 
 def interior(z: Tensor) -> Tensor:
@@ -102,6 +138,9 @@ def nodes(z: Tensor, slopes: Tensor) -> list[Node]:
                 if good.issuperset(itertools.combinations(group, 2)):
                     whole = solve(group, splines, slopes)
                     found += [whole] if whole is not None else []
+    joined = {node.features for node in found}
+    others = (pair for pair in itertools.combinations(range(size), 2) if pair not in joined)
+    found += [node for node in (_turning(pair, splines, slopes) for pair in others) if node is not None]
     return sorted(found, key=lambda node: (-len(node.features), node.misfit))
 
 
@@ -120,9 +159,10 @@ def folded(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Prob
 
 
 class _Spline(NamedTuple):
-    """Hold a basis at a feature's rows `(rows, size)`, its derivative there, and both on a fine grid."""
+    """Hold a basis at a feature's rows `(rows, size)` and its derivative there, the rows, and both on a fine grid."""
 
     rows: Tensor
+    slopes: Tensor
     s: Tensor
     fine: Tensor
     at_fine: Tensor
@@ -133,7 +173,8 @@ class _Spline(NamedTuple):
         grid = BASIS.grid(s.amin()[None], s.amax()[None])
         fine = torch.linspace(float(s.amin()), float(s.amax()), FINE, dtype=s.dtype)
         at_fine, steep = BASIS.values_and_slopes(fine[:, None], grid)
-        return cls(BASIS.values(s[:, None], grid)[:, 0], s, fine, at_fine[:, 0], steep[:, 0])
+        rows, slopes = BASIS.values_and_slopes(s[:, None], grid)
+        return cls(rows[:, 0], slopes[:, 0], s, fine, at_fine[:, 0], steep[:, 0])
 
     def at_rows(self, curve: Tensor) -> Tensor:
         """Return a curve on the fine grid at the rows."""
@@ -182,6 +223,52 @@ def _product(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -
     return Node(tuple(group), tuple(curve / curve.std() for curve in curves), misfit, True)
 
 
+def _turning(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -> Node | None:
+    """Return the two curves of which the law feels the product, wherever they pass zero and turn.
+
+    Neither `f / f'` nor `f' / f` is smooth then. The condition `s_1 f g' = s_2 f' g` divides by nothing; it is linear
+    in each curve, so that each is found for the other one in turns, from where :func:`_beginnings` says.
+    """
+    first, second = (splines[k] for k in group)
+    length = slopes[:, group].norm(dim=1)
+    by_first, by_second = (slopes[:, group] / length.clamp_min(WEAK * length.quantile(0.95))[:, None]).unbind(1)
+    best, curves = math.inf, (first.s, second.s)
+    for begin in _beginnings(first, second, by_first, by_second):
+        g, g_steep, misfit = second.rows @ begin, second.slopes @ begin, math.inf
+        for _ in range(TURNS):
+            before = misfit
+            f, f_steep, _ = _factor(first, by_first * g_steep, by_second * g)
+            g, g_steep, misfit = _factor(second, by_second * f_steep, by_first * f)
+            if misfit > 0.999 * before:
+                break
+        if misfit < best:
+            best, curves = misfit, (f, g)
+    return Node(tuple(group), tuple(c / c.std() for c in curves), best, True) if best < CLEAR else None
+
+
+def _beginnings(first: _Spline, second: _Spline, by_first: Tensor, by_second: Tensor) -> Iterator[Tensor]:
+    """Yield coefficients of the second curve to begin with.
+
+    The condition holds of all functions of the node, `s_1 h_y = s_2 h_x`, and is linear in their coefficients of
+    products of splines: they are the null vectors of a matrix. The smoothest one but for a constant is mostly the
+    product itself, and its curves are the first singular vectors of its coefficients. From lines, as was tried before,
+    a product like `x sin(3 y)` is not reached.
+    """
+    left, right = (torch.linalg.inv(_upper(spline.rows)) for spline in (first, second))
+    across = (first.rows @ left)[:, :, None] * (second.slopes @ right * by_first[:, None])[:, None]
+    along = (first.slopes @ left * by_second[:, None])[:, :, None] * (second.rows @ right)[:, None]
+    null = torch.linalg.svd((across - along).flatten(1), full_matrices=False)[2]
+    for row in null.flip(0)[1 : 1 + BEGINNINGS]:
+        yield right @ torch.linalg.svd(row.view(len(left), len(right)))[2][0]
+
+
+def _factor(spline: _Spline, felt: Tensor, steep: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Return the curve `f` with `felt f = steep f'`, its slope, and how far off that is as a share of both sides."""
+    sides = felt[:, None] * spline.rows, steep[:, None] * spline.slopes
+    coef, misfit, _ = _smallest(sides[0] - sides[1], torch.cat(sides))
+    return spline.rows @ coef, spline.slopes @ coef, misfit
+
+
 def _slope_at_zero(curve: Tensor, steep: Tensor) -> float:
     """Return the steepest slope where a curve passes zero, 0 if it does not."""
     passes = (curve[1:] * curve[:-1] <= 0).nonzero()[:, 0]
@@ -220,12 +307,18 @@ def _smallest(matrix: Tensor, values: Tensor) -> tuple[Tensor, float, float]:
 
     The third number is the second smallest size.
     """
-    ridge = 1e-9 * values.norm() * torch.eye(values.shape[1], dtype=values.dtype)
-    upper = torch.linalg.qr(torch.cat([values, ridge]))[1]
+    upper = _upper(values)
     scaled = torch.linalg.solve_triangular(upper, matrix, upper=True, left=False)
     _, singular, right = torch.linalg.svd(scaled, full_matrices=False)
     solution = torch.linalg.solve_triangular(upper, right[-1][:, None], upper=True)[:, 0]
     return solution, float(singular[-1]), float(singular[-2])
+
+
+def _upper(values: Tensor) -> Tensor:
+    """Return the triangle by which functions at the rows `(rows, size)` have unit size."""
+    ridge = 1e-9 * values.norm() * torch.eye(values.shape[1], dtype=values.dtype)
+    upper: Tensor = torch.linalg.qr(torch.cat([values, ridge]))[1]
+    return upper
 
 
 def _joined(node: Node, names: Sequence[Tree]) -> Tree:

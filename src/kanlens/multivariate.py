@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import torch
@@ -24,6 +24,12 @@ SOME, MANY = 4, 6
 
 FEW = 100
 """Rows up to which they are few."""
+
+INTERVALS = (10, 20, 40)
+"""Intervals of the splines of a sum, at most: curves are known the better, and named the surer, the finer they are."""
+
+CLOSE = 1e-2
+"""Error, as a share of the target's deviation, from which the curves of a sum are worth naming."""
 
 MOST_FEATURES = 3000
 """Features that a dictionary may have."""
@@ -164,26 +170,52 @@ def _of_sum(size: int, total: int) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def additive(problem: Problem, functions: Mapping[str, Function], noise: float) -> Iterator[list[Guess]]:
-    """Yield `outer(sum_k f_k(v_k))`, a network of one hidden node, where `v` are the features or pairs of them.
+def sums(
+    problem: Problem, functions: Mapping[str, Function], noise: float, close: float = CLOSE
+) -> Iterator[list[Guess]]:
+    """Yield `outer(sum_k f_k(z_k))`, a network of one hidden node.
 
     The splines of a sum are found by linear least squares for each outer function; the curves of those that fit
-    are named one by one.
+    are named one by one, those only that leave less than `close` of the deviation where there is no noise.
     """
+    return _sums(problem, functions, noise, close, [[Variable(k) for k in range(problem.size)]])
+
+
+def sums_of_pairs(problem: Problem, functions: Mapping[str, Function], noise: float) -> Iterator[list[Guess]]:
+    """Yield the same of two among both features, their product, ratio, sum and difference."""
+    if problem.size != 2:
+        return
+    x, y = Variable(0), Variable(1)
+    product, ratio = multiply(x, y), multiply(x, raise_to(y, -1))
+    total, difference = add(x, y), add(x, multiply(Number(-1.0), y))
+    pairs = map(list, itertools.combinations([x, y, product, ratio, total, difference], 2))
+    yield from _sums(problem, functions, noise, CLOSE, itertools.islice(pairs, 1, None))
+
+
+def _sums(
+    problem: Problem,
+    functions: Mapping[str, Function],
+    noise: float,
+    close: float,
+    arguments: Iterable[list[Tree]],
+) -> Iterator[list[Guess]]:
     rows = torch.arange(min(2 * POINTS, len(problem.t)))
     z, t, felt = problem.z[rows], problem.t[rows], problem.felt()[rows]
     spread = float((felt * (t - t.mean())).square().mean())
     fits: list[tuple[float, Outer, list[Tree], list[Tensor]]] = []
-    for trees in _arguments(problem.size):
+    for trees in arguments:
         v = torch.stack([values(tree, z) for tree in trees], 1)
         if not torch.isfinite(v).all():
             continue
-        basis = _Splines.of(v)
+        coarse = _Splines.of(v, INTERVALS[0])
         for outer in outers(t):
             tau, weight = outer.forward(t), felt * outer.weight(t)
-            error, parts = basis.fit(tau, weight)
-            if error < max(1e-4 * spread, 4 * noise**2):
-                fits.append((error, outer, trees, parts))
+            error, parts = coarse.fit(tau, weight)
+            if error < max(CLOSE**2 * spread, 4 * noise**2):
+                finer = [_Splines.of(v, intervals).fit(tau, weight) for intervals in INTERVALS[1:]]
+                error, parts = min([(error, parts), *finer], key=lambda fit: fit[0])
+                if error < max(close**2 * spread, 4 * noise**2):
+                    fits.append((error, outer, trees, parts))
     for error, outer, trees, parts in sorted(fits, key=lambda fit: round(math.log10(fit[0] + 1e-12 * spread)))[:6]:
         v = torch.stack([values(tree, z) for tree in trees], 1)
         factors = outer.name == EXPONENTIAL  # a sum of logarithms is a product of functions
@@ -203,19 +235,6 @@ def additive(problem: Problem, functions: Mapping[str, Function], noise: float) 
         yield found
 
 
-def _arguments(size: int) -> Iterator[list[Tree]]:
-    """Yield the arguments of the terms of a sum: the features, or for two of them also pairs of combinations."""
-    plain: list[Tree] = [Variable(k) for k in range(size)]
-    yield plain
-    if size == 2:
-        x, y = plain
-        product, ratio = multiply(x, y), multiply(x, raise_to(y, -1))
-        total, difference = add(x, y), add(x, multiply(Number(-1.0), y))
-        yield from itertools.islice(
-            map(list, itertools.combinations([x, y, product, ratio, total, difference], 2)), 1, None
-        )
-
-
 class _Splines:
     """Fit sums of splines of several variables."""
 
@@ -223,9 +242,9 @@ class _Splines:
         self.columns, self.slices, self.train = columns, slices, train
 
     @classmethod
-    def of(cls, v: Tensor) -> "_Splines":
+    def of(cls, v: Tensor, most: int) -> "_Splines":
         """Return the bases of the variables at their points `(rows, d)`."""
-        intervals = max(1, min(10, len(v) // (8 * v.shape[1]) - 5))
+        intervals = max(1, min(most, len(v) // (8 * v.shape[1]) - 5))
         basis = BSpline(degree=5, intervals=intervals)
         dense = basis.values(v, basis.grid(v.amin(0), v.amax(0)))  # (rows, d, size)
         columns = [torch.ones(len(v), 1, dtype=v.dtype)]

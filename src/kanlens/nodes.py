@@ -36,6 +36,9 @@ FEW = 100
 COMMON = ("sin", "cos", "exp", "tanh")
 """The functions of those products."""
 
+COARSE, FINER = 8, (16, 32)
+"""Intervals of the splines of a product's factors, at most."""
+
 STARTS = 3
 """Random starts of a sum or of its splines; each takes some tenths of a second."""
 
@@ -46,14 +49,17 @@ INTERVALS = (6, 6, 6, 6, 12, 12)
 """Intervals of the splines at each start of a product: fine ones follow steep curves, and are harder to train."""
 
 
-def products(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
-    """Yield `t = f_1(z_1) f_2(z_2) ...`, its factors found as splines by alternating least squares."""
+def products(problem: Problem, functions: Mapping[str, Function], close: float = CLOSE) -> Iterator[list[Guess]]:
+    """Yield `t = f_1(z_1) f_2(z_2) ...`, its factors found as splines by alternating least squares.
+
+    They are named if the splines leave less than `close` of the deviation.
+    """
     rows = slice(0, POINTS)
     z, t = problem.z[rows], problem.t[rows]
     if not 2 <= problem.size <= 5 or len(t) < 12 * problem.size:
         return
     factors, error = _rank_one(z, t)
-    if error > CLOSE * float(t.std()):
+    if error > close * float(t.std()):
         return
     names = [curve_names(z[:, k], factor, functions, error / float(t.std())) for k, factor in enumerate(factors)]
     found = []
@@ -107,38 +113,50 @@ def _scaled(s: Tensor, k: int, functions: Mapping[str, Function]) -> tuple[Tenso
 
 
 def _rank_one(z: Tensor, t: Tensor) -> tuple[list[Tensor], float]:
-    """Return the factors at the rows, and the root mean square error at a quarter of them held out."""
-    intervals = max(2, min(8, len(t) // (10 * z.shape[1]) - 5))
-    basis = BSpline(degree=5, intervals=intervals)
-    columns = basis.values(z, basis.grid(z.amin(0), z.amax(0)))  # (rows, d, size)
-    train = torch.arange(len(t)) % 4 != 0
+    """Return the factors at the rows, and the root mean square error at a quarter of them held out.
+
+    The first start that leads to a product goes on with finer splines, for as long as these leave less.
+    """
     best: tuple[list[Tensor], float] = ([], math.inf)
     for start in range(STARTS):
         generator = torch.Generator().manual_seed(start)
-        coef = 1 + 0.5 * torch.randn(z.shape[1], basis.size, generator=generator, dtype=z.dtype)
-        factors = torch.einsum("rds,ds->rd", columns, coef)
-        for _ in range(SWEEPS):
-            before = factors.clone()
-            for k in range(z.shape[1]):
-                others = factors[:, [j for j in range(z.shape[1]) if j != k]].prod(1)
-                left = (columns[:, k] * others[:, None])[train]
-                ridge = 1e-9 * float(left.norm()) * torch.eye(basis.size, dtype=z.dtype)
-                right = torch.cat([t[train], t.new_zeros(basis.size)])
-                coef[k] = torch.linalg.lstsq(torch.cat([left, ridge]), right[:, None]).solution[:, 0]
-                coef[k] /= coef[k].abs().amax().clamp_min(1e-300) if k else 1.0
-                factors[:, k] = columns[:, k] @ coef[k]
-            if float((factors - before).norm()) < 1e-9 * float(factors.norm()):
-                break
-        k = 0
-        others = factors[:, 1:].prod(1)
-        solved = torch.linalg.lstsq((columns[:, k] * others[:, None])[train], t[train][:, None]).solution[:, 0]
-        factors[:, k] = columns[:, k] @ solved
-        error = float((factors.prod(1) - t)[~train].square().mean().sqrt())
-        if error < best[1]:
-            best = (list(factors.unbind(1)), error)
-        if error < 1e-4 * float(t.std()):
+        found = _alternated(z, t, COARSE, 1 + 0.5 * torch.randn(z.shape, generator=generator, dtype=z.dtype))
+        best = min(best, found, key=lambda fit: fit[1])
+        if best[1] < CLOSE * float(t.std()):
             break
+    if best[1] < CLOSE * float(t.std()):
+        for intervals in FINER:
+            best = min(best, _alternated(z, t, intervals, torch.stack(best[0], 1)), key=lambda fit: fit[1])
     return best
+
+
+def _alternated(z: Tensor, t: Tensor, most: int, start: Tensor) -> tuple[list[Tensor], float]:
+    """Return the same from factors at the rows `(rows, d)`, by alternating least squares of splines."""
+    intervals = max(2, min(most, len(t) // (10 * z.shape[1]) - 5))
+    basis = BSpline(degree=5, intervals=intervals)
+    columns = basis.values(z, basis.grid(z.amin(0), z.amax(0)))  # (rows, d, size)
+    train = torch.arange(len(t)) % 4 != 0
+    ridge = torch.eye(basis.size, dtype=z.dtype)
+    factors = start.clone()
+
+    def fitted(k: int) -> Tensor:
+        others = factors[:, [j for j in range(z.shape[1]) if j != k]].prod(1)
+        left = (columns[:, k] * others[:, None])[train]
+        right = torch.cat([t[train], t.new_zeros(basis.size)])
+        tall = torch.cat([left, 1e-9 * float(left.norm()) * ridge])
+        factor: Tensor = columns[:, k] @ torch.linalg.lstsq(tall, right[:, None]).solution[:, 0]
+        return factor
+
+    for _ in range(SWEEPS):
+        before = factors.clone()
+        for k in range(z.shape[1]):
+            factor = fitted(k)
+            factors[:, k] = factor / factor.abs().amax().clamp_min(1e-300) if k else factor
+        if float((factors - before).norm()) < 1e-9 * float(factors.norm()):
+            break
+    factors[:, 0] = fitted(0)
+    error = float((factors.prod(1) - t)[~train].square().mean().sqrt())
+    return list(factors.unbind(1)), error
 
 
 def single_nodes(

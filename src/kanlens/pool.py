@@ -16,6 +16,7 @@ from kanlens.neighbours import shorter
 from kanlens.refit import Rows, left_out, merged, refit, without_traces
 from kanlens.settings import SearchSettings
 from kanlens.trees import Tree, calls, complexity, numbers, shape, values_and_jacobian
+from kanlens.turns import price, visible
 from kanlens.univariate import Guess
 
 EXACT = 1e-11
@@ -87,10 +88,14 @@ class Pool:
         return self.held is not self.rows
 
     def allowed(self, tree: Tree) -> bool:
-        """Tell whether a formula is short enough, has no function but those chosen, and is right in its units."""
+        """Tell whether a formula is short, has no function but those chosen, is right in its units, and can be seen.
+
+        What turns oftener than the rows can tell may be anything.
+        """
         units = self.settings.dimensions
         short = complexity(tree) <= self.settings.complexity
-        return short and calls(tree) <= self.functions.keys() and (units is None or units.allow(tree))
+        chosen = short and calls(tree) <= self.functions.keys() and (units is None or units.allow(tree))
+        return chosen and visible(tree, self.few.x, len(self.rows))
 
     def fit(self, *trees: Tree) -> bool:
         """Fit formulas to the rows and keep them; return whether one is better than any shorter one."""
@@ -162,7 +167,7 @@ class Pool:
         floor = (1e-13 * float(self.rows.y.abs().amax())) ** 2 + 1e-300
         count = len(self.rows)
         unexplained = 0.5 * (count - own) * math.log2(max(error, floor) / max(self.variance, floor))
-        return unexplained + length(tree, count)
+        return unexplained + length(tree, count) + price(tree, self.few.x)
 
     def bits_left_out(self, tree: Tree) -> float:
         """Return the same by the error at rows left out; what a row's own constant explains is no evidence."""

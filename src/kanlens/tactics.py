@@ -12,7 +12,7 @@ from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
 from kanlens.joins import folded, interior, joins, nodes
-from kanlens.multivariate import additive, few_terms, implicit, polynomials, power_products
+from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
 from kanlens.nodes import products, scaled_products, single_nodes
 from kanlens.pool import Pool
 from kanlens.problems import Problem
@@ -25,6 +25,9 @@ from kanlens.univariate import Guess, univariate
 
 CURVE = 3e-4
 """Error, as a share of the target's deviation, that a factor named by its curve may bring."""
+
+CLEAR = 1e-4
+"""Error of a sum or a product of curves, as a share of the deviation, from which it is looked at first."""
 
 ROUGH = 1e-3
 """The same from which its derivatives are too rough to tell what structure there is."""
@@ -116,6 +119,9 @@ class Tactics:
             yield from self._of_one(problem, whole=above == math.inf)
             return
         yield from self._try(scaled_products(problem, self.functions))
+        if not self.noisy:
+            yield from self._try(sums(problem, self.functions, self.noise, CLEAR))
+            self.agenda.push(problem.size - 1.45, self._try(products(problem, self.functions, CLEAR)))
         self.agenda.push(problem.size - 1, self._try(few_terms(problem)))
         rough = error > (0.3 if self.noisy else ROUGH) * self.spread
         for number, smaller in enumerate(indices(problem) if rough else ()):
@@ -152,15 +158,16 @@ class Tactics:
 
     def _of_one(self, problem: Problem, whole: bool) -> Iterator[None]:
         """Try functions of the only feature; pairs of them take seconds, and wait where it is one reduction of many."""
-        kinds = univariate(problem, self.functions)
+        kinds, chains = univariate(problem, self.functions), nested(problem, self.functions)
         yield from self._try(itertools.islice(kinds, 3))
-        if self.noisy:  # what is left of noise does not tell pairs apart
-            yield from self._try(nested(problem, self.functions))
-        elif whole:
-            yield from self._try(compounds(problem, self.functions))
+        yield from self._try(itertools.islice(chains, 1))
+        pairs = itertools.chain(chains, kinds, compounds(problem, self.functions))
+        if whole and not self.noisy:
+            yield from self._try(pairs)
         else:
-            self.agenda.push(COMPOUND, self._try(compounds(problem, self.functions)))
-        yield from self._try(kinds)
+            yield from self._try(kinds)
+        if not whole and not self.noisy:  # what is left of noise does not tell pairs apart
+            self.agenda.push(COMPOUND, self._try(pairs))
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
         """Push the reductions that derivatives hint at and that a stand-in on the smaller problem is no worse for."""
@@ -213,7 +220,8 @@ class Tactics:
         yield from self._try(products(problem, self.functions))
         if above < math.inf:
             yield from self._by_training(problem, error)
-        yield from self._try(additive(problem, self.functions, self.noise))
+        yield from self._try(sums(problem, self.functions, self.noise))
+        yield from self._try(sums_of_pairs(problem, self.functions, self.noise))
 
     def _try(self, kinds: Iterator[list[Guess]]) -> Iterator[None]:
         """Consider the guesses of each kind, a step for each."""

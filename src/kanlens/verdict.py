@@ -40,6 +40,8 @@ class Verdict:
         """
         try:
             rivals = self.pool.rivals()[: SHOWN if exact else RIVALS]
+            if exact:  # beside a law, nobody asks what the constants of anything else may be
+                rivals = [best for best in rivals if best.error <= self.pool.exact] or rivals[:1]
             named = self._named_in_time(rivals)
             ranked = sorted(named, key=lambda n: n[0])
             equations = [self._equation(*one, self._is_shown(place)) for place, one in enumerate(ranked)]
