@@ -15,10 +15,12 @@ from torch import Tensor
 from kanlens import LIBRARY, Front, InputError, SearchSettings, search
 from kanlens.budget import Budget, TimeIsUpError, watched
 from kanlens.compounds import nested
+from kanlens.constants import Named
 from kanlens.hinges import hinges
 from kanlens.multivariate import few_terms, sums
 from kanlens.naming import curve_names
 from kanlens.nodes import products, single_nodes
+from kanlens.presentation import presentable
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
@@ -26,7 +28,7 @@ from kanlens.screening import screened
 from kanlens.search import _Course, _FoundError
 from kanlens.signomials import FORMS, signomials
 from kanlens.surrogate import surrogate
-from kanlens.trees import Number, Variable, add, calls, multiply, raise_to
+from kanlens.trees import Number, Tree, Variable, add, calls, multiply, raise_to
 from kanlens.univariate import univariate
 
 NAMES = ["a", "b", "c", "d"]
@@ -128,6 +130,22 @@ def test_the_time_limit_is_kept() -> None:
     assert time.monotonic() - began < 8  # generous: the machine may be busy
     assert len(front)
     assert "time limit" in front.stop
+
+
+def test_beside_a_law_only_laws_are_put_in_a_form_for_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = points(200, 1, -1, 1)
+    y = torch.sqrt(torch.arctan(2 * x[:, 0]) + 3)
+    shown: list[float] = []
+
+    def noted(tree: Tree, rows: Rows, named: Named) -> Tree:
+        shown.append(mean_square(tree, rows) / rows.variance())
+        return presentable(tree, rows, named)
+
+    monkeypatch.setattr("kanlens.verdict.presentable", noted)
+    front = search(x, y)
+    assert front.exact
+    assert len(front) > 1
+    assert max(shown) < 1e-20
 
 
 def test_time_is_up_amid_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
