@@ -4,6 +4,7 @@ import copy
 import importlib.metadata
 import inspect
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -224,7 +225,10 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_whole_session_writes_nothing_and_seeds_nothing(watched: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_whole_session_writes_nothing_and_seeds_nothing(
+    watched: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)  # loaded where notebooks are run, too, and nobody watches
     data = create_dataset(law, train_num=200, test_num=50)
     model = KAN(width=[2, 2, 1], grid=5)
     model(data["train_input"])

@@ -1,5 +1,6 @@
 """What pykan's users see of a fit: lists of errors and metrics, a progress bar, figures."""
 
+import builtins
 import copy
 import math
 import sys
@@ -37,7 +38,8 @@ class Monitor:
     @classmethod
     def of(cls, model: "Held", settings: "Training", samples: Mapping[str, Sample], pace: int = 1) -> "Monitor":
         """Set up a record, with a progress bar where somebody watches."""
-        watched = settings.log > 0 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        # IPython says so there; its modules are also loaded where somebody runs notebooks
+        watched = settings.log > 0 and (sys.stderr.isatty() or hasattr(builtins, "__IPYTHON__"))
         return cls(model, settings, samples, tqdm(total=settings.steps, disable=not watched, ncols=100), pace)
 
     def __call__(self, step: int, value: float, network: Core) -> None:
