@@ -16,7 +16,8 @@ def combine(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
     r"""Return :math:`y_{bj} = \sum_{im} c_{jim} B_m(x_{bi})`, `(batch, out)`.
 
     `x` is `(batch, in)`, `coef (out, in, size)`, `grid (in, knots)`. Under autograd the hand-written
-    backward runs. Compilers and autocast get the plain formula, which they fuse and cast themselves.
+    backward runs. Compilers call it as an operator where :func:`kanlens.operators.serves` says so. Else they get the
+    plain formula, and so does autocast: they fuse and cast it themselves.
     """
     compiles, autocasts = torch.compiler.is_compiling(), _autocasts(x.device.type)
     transforms = torch._C._are_functorch_transforms_active()
