@@ -12,7 +12,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from kanlens import LIBRARY, Front, InputError, SearchSettings, search
+from kanlens import LIBRARY, Front, InputError, SearchSettings, multivariate, search
 from kanlens.budget import Budget, TimeIsUpError, watched
 from kanlens.compounds import nested
 from kanlens.constants import Named
@@ -20,6 +20,7 @@ from kanlens.hinges import hinges
 from kanlens.multivariate import few_terms, sums
 from kanlens.naming import curve_names
 from kanlens.nodes import products, single_nodes
+from kanlens.pool import Pool
 from kanlens.presentation import presentable
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
@@ -28,8 +29,8 @@ from kanlens.screening import screened
 from kanlens.search import _Course, _FoundError
 from kanlens.signomials import FORMS, signomials
 from kanlens.surrogate import surrogate
-from kanlens.trees import Number, Tree, Variable, add, calls, multiply, raise_to
-from kanlens.univariate import univariate
+from kanlens.trees import Number, Tree, Variable, add, apply, calls, multiply, raise_to, shape
+from kanlens.univariate import Guess, univariate
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -402,3 +403,38 @@ def test_rows_with_a_constant_of_their_own_are_no_evidence() -> None:
     rows = Rows(x, 2 * x[:, 0])
     assert left_out(line, rows).own == 0
     assert left_out(pole, rows).own >= 1
+
+
+def noisy_bell(seed: int) -> tuple[Rows, Tree]:
+    """Return a bell curve with noise of a tenth of its deviation, and its formula, constants a little off."""
+    x = points(800, 1, 1, 3)
+    clean = torch.exp(-(x[:, 0] ** 2) / 2)
+    noise = torch.randn(800, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    bell = multiply(Number(1.02), apply(LIBRARY["exp"], multiply(Number(-0.51), raise_to(Variable(0), 2))))
+    return Rows(x, clean + 0.1 * clean.std() * noise), bell
+
+
+def test_under_noise_a_guess_counts_by_the_error_that_it_has() -> None:
+    rows, bell = noisy_bell(0)
+    others = [apply(LIBRARY["tanh"], multiply(Number(0.1 * k), raise_to(Variable(0), k))) for k in range(1, 60)]
+    promising = [Guess(tree, 1e-9) for tree in others]
+    pool = Pool(rows, 1e-16, SearchSettings(), Budget())
+    pool.consider([*promising, Guess(bell, 1.0)], noisy=True)
+    assert min(pool.likeliest.values(), key=lambda found: found.bits).tree.__class__ is bell.__class__
+    pool = Pool(rows, 1e-16, SearchSettings(), Budget())
+    pool.consider([*promising, Guess(bell, 1.0)], noisy=False)
+    assert shape(bell) not in pool.likeliest
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_constant_that_noise_hides_is_left_out_of_a_guess(seed: int) -> None:
+    rows, bell = noisy_bell(seed)
+    kinds = univariate(Problem.of(rows), {name: LIBRARY[name] for name in ("exp", "x^2")})
+    assert any(shape(guess.tree) == shape(bell) for guesses in kinds for guess in guesses)
+
+
+def test_a_sum_is_not_looked_for_first_where_nothing_smooth_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multivariate, "curve_names", lambda *_: pytest.fail("A curve was named."))
+    x = points(200, 2, 1, 2)
+    front = search(x, torch.sin(40 * x.prod(1)), settings=SearchSettings(seconds=None, steps=9))
+    assert not front.exact

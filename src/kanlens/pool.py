@@ -13,7 +13,7 @@ from kanlens.constants import is_simple
 from kanlens.description import length
 from kanlens.functions import Function
 from kanlens.neighbours import shorter
-from kanlens.refit import Rows, left_out, merged, refit, without_traces
+from kanlens.refit import Rows, left_out, mean_square, merged, refit, without_traces
 from kanlens.settings import SearchSettings
 from kanlens.trees import Tree, calls, complexity, numbers, shape, values_and_jacobian
 from kanlens.turns import price, visible
@@ -35,6 +35,9 @@ FEW = 240
 
 GUESSES = 12
 """Formulas of one kind that are fitted, the likeliest ones."""
+
+MORE_GUESSES = 40
+"""The same under noise, where what they promise says less."""
 
 FINALISTS = 3
 """Of those that are fitted to few rows, the ones that are fitted to all but those held out."""
@@ -109,10 +112,10 @@ class Pool:
         shorter one.
         """
         whole = [Guess(merged(guess.tree), guess.error) for guess in guesses]
-        allowed = [guess for guess in whole if self.allowed(guess.tree)]
+        allowed = [self._measured(guess) if noisy else guess for guess in whole if self.allowed(guess.tree)]
         likeliest = sorted(allowed, key=lambda g: self.bits(g.tree, max(g.error, self.exact)))
         fitted = []
-        for guess in likeliest[:GUESSES]:
+        for guess in likeliest[: MORE_GUESSES if noisy else GUESSES]:
             if self.budget.late():
                 break
             fitted.append(self.quick_fit(guess.tree))
@@ -130,6 +133,10 @@ class Pool:
                 plain = without_traces(best, self.rows.x)
                 grown |= self.fit(plain, *shorter(plain))
         return grown
+
+    def _measured(self, guess: Guess) -> Guess:
+        """Return a guess with its error as it is: what was estimated in a transformed target is biased by noise."""
+        return guess._replace(error=mean_square(guess.tree, self.few))
 
     def quick_fit(self, tree: Tree) -> tuple[float, Tree]:
         """Return the formula fitted to few rows by few steps, and what its description then takes."""

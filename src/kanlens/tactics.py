@@ -120,7 +120,7 @@ class Tactics:
             return
         yield from self._try(scaled_products(problem, self.functions))
         if not self.noisy:
-            yield from self._try(sums(problem, self.functions, self.noise, CLEAR))
+            yield from self._try(sums(problem, self.functions, 0.0, CLEAR))
             self.agenda.push(problem.size - 1.45, self._try(products(problem, self.functions, CLEAR)))
         self.agenda.push(problem.size - 1, self._try(few_terms(problem)))
         rough = error > (0.3 if self.noisy else ROUGH) * self.spread

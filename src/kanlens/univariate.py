@@ -114,16 +114,22 @@ class Targets:
 def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 5) -> Iterator[list[Guess]]:
     """Yield guesses for a problem of one feature, those of one kind together, each best first."""
     curve = Curve.of(problem)
-    yield _best(_scaled(problem, Targets.of(curve, plain=True), curve.s, Variable(0), functions))
+    plain, targets = Targets.of(curve, plain=True), Targets.of(curve)
+    yield _best(_scaled(problem, plain, curve.s, Variable(0), functions))
     yield _best(_sums(problem, curve, functions, most))
-    targets = Targets.of(curve)
     yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
-    inner: list[Guess] = []
+    for some in (plain, targets):
+        yield _best(_inside(problem, some, curve, functions))
+
+
+def _inside(problem: Problem, targets: Targets, curve: Curve, functions: Mapping[str, Function]) -> list[Guess]:
+    """Return functions of a function of the variable."""
+    found: list[Guess] = []
     for function in (functions[name] for name in INNER if name in functions):
         argument = function.torch(curve.s)
         if torch.isfinite(argument).all() and float(argument.std()) > 0:
-            inner += _scaled(problem, targets, argument, apply(function, Variable(0)), functions)
-    yield _best(inner)
+            found += _scaled(problem, targets, argument, apply(function, Variable(0)), functions)
+    return found
 
 
 def _best(guesses: list[Guess]) -> list[Guess]:
@@ -147,10 +153,11 @@ def _scaled(
         for form, a, b, c, d, error in _fits(function, u, targets, centre / half)
         if function.name not in UNDONE.get(targets.forms[form][1].name, ())
     ]
+    reach = dict(zip(targets.forms, targets.weight.square().mean(1).sqrt().tolist(), strict=True))
     found = []
     for error, function, (power, outer), affine in sorted(fits, key=_price)[:LISTED]:
         before = raise_to(Variable(0), power)
-        bodies = _bodies(function, affine, variable)
+        bodies = _bodies(function, affine, variable, error**0.5 / reach[power, outer])
         found += [_guess(problem, before, outer, body, error) for body in bodies]
     return found
 
@@ -162,13 +169,15 @@ def _price(fit: tuple[float, Function, tuple[int, Outer], tuple[float, float, fl
     return 0.5 * POINTS * math.log2(error) + 4 * symbols
 
 
-def _bodies(function: Function, affine: tuple[float, float, float, float], variable: Tree) -> Iterator[Tree]:
-    """Yield `c f(a v + b) + d` without the letters that the function absorbs, then without a small `d`."""
+def _bodies(
+    function: Function, affine: tuple[float, float, float, float], variable: Tree, hidden: float
+) -> Iterator[Tree]:
+    """Yield `c f(a v + b) + d` without the letters that the function absorbs, then without a small or `hidden` `d`."""
     a, b, c, d = absorb(function, affine) if {"a", "b"} & set(function.absorbed) else affine
     inside = variable if a == 1 else multiply(whole(-1) if a == -1 else Number(a), variable)
     scaled = multiply(Number(c), apply(function, add(inside, Number(b)) if b else inside))
     yield add(scaled, Number(d))
-    if abs(d) < 1e-3 * abs(c):
+    if abs(d) < max(1e-3 * abs(c), hidden):
         yield scaled
 
 
