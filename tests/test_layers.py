@@ -10,7 +10,8 @@ SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
     "errors shards version curvature views budget removal answers scratch descent copying",
-    "quadratic moments cardinal front agenda",
+    "quadratic moments fused front agenda",
+    "cardinal",
     "bases functions solvers data preparation tables constants simplify expressions languages container",
     "native powers expansions trees surrogate exponents",
     "kernels dimensions turns",

@@ -245,5 +245,6 @@ def _linear(before: int, after: int, generator: torch.Generator, device: torch.d
     layer = nn.Linear(before, after, device="meta").to_empty(device=device)  # torch's own draws would be used up
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter.copy_((torch.rand(parameter.shape, generator=generator) * 2 - 1) * before**-0.5)
+            drawn = torch.rand(parameter.shape, generator=generator, device="cpu")
+            parameter.copy_((drawn * 2 - 1) * before**-0.5)
     return layer

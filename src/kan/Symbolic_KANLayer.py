@@ -70,7 +70,7 @@ class Symbolic_KANLayer(nn.Module):
         """Make the edge from input `i` to output `j` a function, fitted to a curve if one is given; return its r2."""
         function, constants, r2 = as_function(fun_name), torch.tensor([1.0, 0.0, 1.0, 0.0]), None
         if x is not None and y is not None:
-            curve = Curve(x.detach().double(), y.detach().double(), torch.ones(len(x), dtype=torch.float64))
+            curve = Curve(x.detach().double(), y.detach().double(), torch.ones_like(x, dtype=torch.float64))
             found = match(function, curve)
             constants, r2 = torch.tensor(found.affine), found.r2
             if verbose:

@@ -1,5 +1,6 @@
 """Datasets as pykan's notebooks pass them: a dictionary of train and test inputs and labels."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,8 @@ def create_dataset(
     """
     low, high = _ends(ranges, n_var)
     generator = torch.Generator().manual_seed(seed)
-    columns = [[torch.rand(rows, generator=generator) for rows in (train_num, test_num)] for _ in range(n_var)]
+    draw = functools.partial(torch.rand, generator=generator, device="cpu")
+    columns = [[draw(rows) for rows in (train_num, test_num)] for _ in range(n_var)]
     train, test = (torch.stack(part, 1) * (high - low) + low for part in zip(*columns, strict=True))
     labels = [_label(f, x, f_mode) for x in (train, test)]
     inputs = _standardise(train, test) if normalize_input else [train, test]
@@ -66,7 +68,7 @@ def create_dataset_from_data(
     x, y = torch.as_tensor(inputs), torch.as_tensor(labels)
     if len(x) != len(y):
         raise InputError(f"expected as many labels as inputs, got {len(y)} and {len(x)}. Match their rows.")
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed), device="cpu")
     train, test = order[: int(len(x) * train_ratio)], order[int(len(x) * train_ratio) :]
     return _dataset([x[train], x[test]], [y[train], y[test]], device)
 
@@ -88,7 +90,7 @@ def part(dataset: Mapping[str, Array], name: str) -> tuple[Array, Array]:
 
 def _ends(ranges: Sequence[Any] | np.ndarray, n_var: int) -> tuple[Tensor, Tensor]:
     """Return the lower and upper ends of the variables, each `(n_var,)`."""
-    ends = torch.as_tensor(np.asarray(ranges, dtype=float), dtype=torch.get_default_dtype())
+    ends = torch.as_tensor(np.asarray(ranges, dtype=float), dtype=torch.get_default_dtype(), device="cpu")
     if ends.shape not in ((2,), (n_var, 2)):
         raise InputError(
             f"expected ranges as a pair or {n_var} pairs, got the shape {tuple(ends.shape)}. "

@@ -69,7 +69,7 @@ class Hops:
         generator, turned = torch.Generator().manual_seed(self.starts), []
         for values in parameters:
             shape = (*values.shape[:2], *(1 for _ in values.shape[2:]))
-            signs = torch.randint(2, shape, generator=generator) * 2 - 1
+            signs = torch.randint(2, shape, generator=generator, device="cpu") * 2 - 1
             turned.append(values * signs.to(values))
         return Place(turned, defaultdict(dict))
 

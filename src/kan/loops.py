@@ -49,7 +49,7 @@ def minimise(
     lowest, best = math.inf, copy.deepcopy(module.state_dict())
     recent: list[float] = []
     for step in range(steps):
-        chosen = every if batch < 0 else torch.randint(rows, (min(batch, rows),), generator=generator)
+        chosen = every if batch < 0 else torch.randint(rows, (min(batch, rows),), generator=generator, device="cpu")
 
         def closure(chosen: Tensor = chosen) -> Tensor:
             optimizer.zero_grad()

@@ -126,7 +126,7 @@ def fit_params(
     >>> round(fit_params(x, 2 * torch.sin(20 * x + 1) - 3, torch.sin, verbose=False)[1], 9)
     1.0
     """
-    curve_ = Curve(x.detach().double(), y.detach().double(), torch.ones(len(x), dtype=torch.float64))
+    curve_ = Curve(x.detach().double(), y.detach().double(), torch.ones_like(x, dtype=torch.float64))
     found = match(as_function(fun), curve_)
     if verbose:
         print(f"r2 is {found.r2:.10g}")

@@ -56,7 +56,9 @@ def alike(values: list[Any]) -> Any:
 
 def per_width(value: float, spans: Callable[[Any], int]) -> Callable[["Held"], list[Tensor]]:
     """Return a reading of affine constants, which the network's edges hold here: neutral for each node."""
-    return lambda model: [torch.full((spans(width),), value) for width in model.core.spec.widths[1:]]
+    return lambda model: [
+        torch.full((spans(width),), value, device=model.core.device) for width in model.core.spec.widths[1:]
+    ]
 
 
 def residual_of(model: "Held") -> Callable[[Tensor], Tensor]:
@@ -114,8 +116,8 @@ READINGS: dict[str, Callable[["Held"], Any]] = {
     "subnode_bias": per_width(0.0, lambda width: width.subnodes),
     "subnode_scale": per_width(1.0, lambda width: width.subnodes),
     "biases": per_width(0.0, lambda width: width.size),
-    "mask_up": lambda model: [torch.ones(w.size) for w in model.core.spec.widths],
-    "mask_down": lambda model: [torch.ones(w.subnodes) for w in model.core.spec.widths],
+    "mask_up": lambda model: [torch.ones(w.size, device=model.core.device) for w in model.core.spec.widths],
+    "mask_down": lambda model: [torch.ones(w.subnodes, device=model.core.device) for w in model.core.spec.widths],
     # settings
     "grid_eps": lambda model: model.design.grid_eps,
     "grid_range": lambda model: model.design.grid_range,

@@ -5,12 +5,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from kanlens.answers import holds
+from kanlens.scratch import plain
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -63,12 +65,14 @@ class Cardinal:
         """Return the basis functions `(batch, in, size)` at the points `x (batch, in)`."""
         once = torch.compiler.is_compiling() and self.degree > 1  # compilers derive no derivatives
         if once or not torch.is_grad_enabled():
-            return self._bumps(x, grid)
+            return self.derivatives(x, grid, 0) if self._fused(x, grid) else self._bumps(x, grid)
         place = self._place(x, grid)
         return self._spread(self._slots(place), self._live(place)[0])
 
     def values_and_slopes(self, x: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Return the basis functions and their first derivatives, each `(batch, in, size)`."""
+        if self._fused(x, grid):
+            return self.derivatives(x, grid, 0), self.derivatives(x, grid, 1)
         place = self._place(x, grid)
         live, rises = self._live(place)
         slots = self._slots(place)
@@ -76,6 +80,9 @@ class Cardinal:
 
     def derivatives(self, x: Tensor, grid: Tensor, order: int = 1) -> Tensor:
         """Return the derivatives of an order `>= 0` of the basis functions, `(batch, in, size)`."""
+        if order <= 3 and (fused := self._fused(x, grid)):
+            found: Tensor = fused.derivatives(x, grid, self.intervals, order)
+            return found
         place = self._place(x, grid)
         if order == 0:
             live = self._live(place)[0]
@@ -87,10 +94,21 @@ class Cardinal:
 
     def pull_back(self, x: Tensor, grid: Tensor, grad: Tensor) -> Tensor:
         """Return the derivative `(batch, in)` by `x` of the sum of the values times `grad (batch, in, size)`."""
+        if fused := self._fused(x, grid):
+            found: Tensor = fused.pull_back(x, grid, grad, self.intervals)
+            return found
         place = self._place(x, grid)
         rises = self._polynomials(place.fraction, self.rises)  # (degree + 1, in, batch)
         picked = grad.permute(1, 2, 0).reshape(-1).index_select(0, self._slots(place)).view_as(rises)
         return ((picked * rises).sum(0) / place.step).T
+
+    def _fused(self, x: Tensor, grid: Tensor) -> ModuleType | None:
+        """Return the functions that take one pass on a GPU, where they serve."""
+        if self.degree != 3 or not x.is_cuda:
+            return None
+        from kanlens import fused  # it loads a compiler
+
+        return fused if fused.serves(x, grid) else None
 
     def _steps(self, x: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Return the points in intervals from the grid's start, `(in, batch)`, and the intervals' width `(in, 1)`."""
@@ -122,7 +140,9 @@ class Cardinal:
             down.append(down[-1] * down[0])
         mixed = (high * low for high, low in zip(reversed(up[:-1]), down, strict=False))
         terms = torch.stack([up[-1], *mixed, down[-1]])
-        return (t.new_tensor(rows) @ terms.flatten(1)).view(len(rows), *t.shape)
+        known = t.is_cuda and plain(t) and not torch.compiler.is_compiling()
+        factors = _on_device(rows, t.dtype, t.device) if known else t.new_tensor(rows)
+        return (factors @ terms.flatten(1)).view(len(rows), *t.shape)
 
     def _slots(self, place: Place) -> Tensor:
         """Return where the live functions are among all numbers of `(in, size, batch)`, flat.
@@ -171,6 +191,13 @@ class Cardinal:
             for j, row in enumerate(self.rises):
                 if row[border]:
                     full[:, first + j].add_(beyond, alpha=row[border])
+
+
+@functools.cache
+@torch.inference_mode(False)
+def _on_device(rows: Rows, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return rows as a tensor that stays on a GPU: copying them there waits for all work before."""
+    return torch.tensor(rows, dtype=dtype, device=device)
 
 
 def _pieces(degree: int) -> Rows:

@@ -1,5 +1,9 @@
 """Read data as people pass them, and refuse what cannot be meant."""
 
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -7,6 +11,22 @@ from torch import Tensor
 from kanlens.errors import InputError
 
 Array = Tensor | np.ndarray
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+
+
+def on_cpu(function: Callable[Given, Found]) -> Callable[Given, Found]:
+    """Let a function make its tensors on the CPU, whatever the default device is."""
+
+    @functools.wraps(function)
+    def on_it(*args: Given.args, **kwargs: Given.kwargs) -> Found:
+        if torch.get_default_device().type == "cpu":  # saying so would make each operation slower
+            return function(*args, **kwargs)
+        with torch.device("cpu"):
+            return function(*args, **kwargs)
+
+    return on_it
 
 
 def table(values: Array, columns: int, what: str) -> Tensor:
@@ -80,7 +100,7 @@ def split(rows: int, share: float, seed: int = 0) -> tuple[Tensor, Tensor]:
         raise InputError(
             f"expected a validation share in [0, 1) that leaves rows to train on, got {share}. Choose a smaller share."
         )
-    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed), device="cpu")
     return order[held:].sort().values, order[:held].sort().values
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from kanlens.bases import Basis, BSpline
 from kanlens.candidates import Library
-from kanlens.data import Array, table
+from kanlens.data import Array, on_cpu, table
 from kanlens.network import KAN, Edge, Width
 from kanlens.pruning import prune
 from kanlens.rounding import exact_constants
@@ -47,6 +47,7 @@ class Discovery(Viewable):
     exact: bool
 
 
+@on_cpu
 def discover(x: Array, y: Array, *, library: Library = None, seed: int = 0, progress: bool = False) -> Discovery:
     """Return the simplest network of symbols found that explains the data.
 
@@ -80,7 +81,7 @@ def discover(x: Array, y: Array, *, library: Library = None, seed: int = 0, prog
     (x_1*x_2, True)
     """
     inputs = x.shape[-1] if len(getattr(x, "shape", ())) > 1 else 1
-    points, targets = table(x, inputs, "inputs"), table(y, 1, "targets")
+    points, targets = table(x, inputs, "inputs").cpu(), table(y, 1, "targets").cpu()
     basis = BSpline(intervals=max(2, min(5, len(points) // (8 * inputs))))
     task = task_for(KAN([inputs, 1]), x, y, library)
     shapes = tqdm(list(_shapes(inputs, hidden=1)), disable=not progress, desc="shapes", leave=False)
@@ -91,6 +92,7 @@ def discover(x: Array, y: Array, *, library: Library = None, seed: int = 0, prog
     return Discovery(judged.model, judged.held**0.5, 1 - judged.held / spread, task.exact(judged))
 
 
+@on_cpu
 def symbolise(model: KAN, x: Array, y: Array | None = None, *, library: Library = None) -> KAN:
     """Return the network of symbols that a trained network stands for, of its shape if that is possible.
 
@@ -113,20 +115,20 @@ def symbolise(model: KAN, x: Array, y: Array | None = None, *, library: Library 
     >>> symbolise(model, x, x**2).symbols[0].functions[0].name
     'x^2'
     """
-    task = task_for(model, x, y, library)
-    work = copy.deepcopy(model).double()
+    work = copy.deepcopy(model).double().cpu()  # trials are small networks, which a GPU takes ten times as long for
+    task = task_for(work, x, y, library)
     named = task.name_strictly(work)
     if named is None and (model.spec.widths[-1].size > 1 or any(len(symbols) for symbols in model.symbols)):
         named = task.name_anyhow(work)
     if named is None:
         inputs = model.spec.widths[0].size
-        points = table(x, inputs, "inputs")
+        points = table(x, inputs, "inputs").cpu()
         with torch.no_grad():
-            targets = work(points) if y is None else table(y, 1, "targets")
+            targets = work(points) if y is None else table(y, 1, "targets").cpu()
         basis = model.spec.basis.resized(min(model.spec.basis.intervals, 10))
         exploration = _Exploration(task, points, targets, basis, seed=0)
         named = exploration.explain(_shapes(inputs, hidden=model.depth - 1), work)
-    return exact_constants(task, named).to(model.dtype)
+    return exact_constants(task, named).to(model.device, model.dtype)
 
 
 def _shapes(inputs: int, hidden: int) -> Iterator[list[Any]]:

@@ -177,7 +177,7 @@ def perturb(model: KAN, edges: Collection[Edge], *, noise: float = 0.1, seed: in
     generator = torch.Generator().manual_seed(seed)
     for edge in sorted(edges):
         layer = result.layers[edge.layer]
-        bumps = torch.randn(layer.basis.size, generator=generator, dtype=torch.float64).to(layer.coef.device)
+        bumps = torch.randn(layer.basis.size, generator=generator, dtype=torch.float64, device="cpu").to(layer.coef)
         alive = bool(layer.mask[edge.out, edge.in_])
         old = layer.coef[edge.out, edge.in_].double() if alive else torch.zeros_like(bumps)
         weight = float(layer.weight[edge.out, edge.in_]) if alive else 0.0

@@ -26,6 +26,8 @@ def forward(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> Tensor:
         return native.forward(x, coef, grid, basis.size - 3)
     if powers.serves(basis, x, coef):
         return powers.forward(x, coef, grid, basis)
+    if x.device.type != "cpu":
+        return rows(basis.values(x, grid)).T @ rows(coef)
     batch, out = len(x), len(coef)
     # by columns, where they are few, the product is up to a third faster, which pays for turning its result
     columns = batch > out
@@ -43,6 +45,12 @@ def backward(
         return native.backward(x, coef, grid, grad, basis.size - 3, for_x, for_coef)
     if powers.serves(basis, x, coef):
         return powers.backward(x, coef, grid, grad, basis, for_x, for_coef)
+    if x.device.type != "cpu":  # where starting operations costs most
+        by_values = unrows(rows(coef) @ grad.T, basis.size) if for_x else None
+        return (
+            None if by_values is None else basis.pull_back(x, grid, by_values),
+            unrows(rows(basis.values(x, grid)) @ grad, basis.size) if for_coef else None,
+        )
     lines = rows(coef)
     by_x = x.new_empty(x.shape) if for_x else None
     by_coef = coef.new_empty(lines.shape) if for_coef else None
@@ -63,7 +71,7 @@ def in_c(x: Tensor, coef: Tensor, grid: Tensor, basis: Evaluator) -> bool:
 
 def _tiles(x: Tensor, size: int) -> Iterator[slice]:
     """Cut the inputs so that their basis functions fit the cache."""
-    step = max(1, TILE // max(1, len(x) * size)) if x.device.type == "cpu" else x.shape[1]
+    step = max(1, TILE // max(1, len(x) * size))
     for start in range(0, x.shape[1], step):
         yield slice(start, start + step)
 

@@ -87,8 +87,9 @@ class KANLayer(Quick):
         self.register_buffer("mask", torch.ones(out_features, in_features, **options))
         scale = in_features**-0.5
         # drawn on the CPU in float64, so that a seed means the same network on every device and dtype
-        uniform = torch.rand(out_features, in_features, generator=generator, dtype=torch.float64) * 2 - 1
-        bumps = torch.randn(out_features, in_features, self.basis.size, generator=generator, dtype=torch.float64)
+        draw: dict[str, Any] = {"generator": generator, "dtype": torch.float64, "device": "cpu"}
+        uniform = torch.rand(out_features, in_features, **draw) * 2 - 1
+        bumps = torch.randn(out_features, in_features, self.basis.size, **draw)
         rows = (bumps * noise * scale).to(self.grid).permute(1, 2, 0).contiguous()
         self.coef = nn.Parameter(rows.permute(2, 0, 1))
         self.weight = nn.Parameter((uniform * scale).to(self.grid), requires_grad=self.has_residual)

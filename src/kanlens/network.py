@@ -162,7 +162,7 @@ class SymbolicEdges(Quick):
         super().__init__()
         self.out_features = out_features
         self.functions, self.out, self.in_ = tuple(functions), list(out), list(in_)
-        neutral = torch.tensor([[1.0, 0.0, 1.0, 0.0]]).expand(len(self.functions), 4).clone()
+        neutral = torch.tensor([[1.0, 0.0, 1.0, 0.0]], device="cpu").expand(len(self.functions), 4).clone()
         self.affine = nn.Parameter(neutral if affine is None else affine.clone())
         free = torch.zeros(len(self.functions), 4, dtype=torch.bool, device=self.affine.device)
         self.register_buffer("fixed", free if fixed is None else fixed.clone())

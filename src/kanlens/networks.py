@@ -61,8 +61,9 @@ def difference(model: KAN, layers: Sequence[Written], rows: int = 1000) -> float
     """Return how far written layers are from their network at most, on random points in the range of its grids."""
     first = model.layers[0]
     inner = first.basis.inner(first.grid.double())
-    share = torch.rand(rows, len(inner), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    x = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * share.to(inner.device)
+    draw = torch.Generator().manual_seed(0)
+    share = torch.rand(rows, len(inner), generator=draw, dtype=torch.float64, device="cpu").to(inner)
+    x = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * share
     here = x
     for layer in layers:
         here = layer(here)

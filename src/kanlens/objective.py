@@ -197,7 +197,7 @@ class NetworkObjective:
     def batches(self, size: int, generator: torch.Generator) -> "Iterator[NetworkObjective]":
         """Go once through all rows in random order, `size` of them at a time over all processes."""
         count = math.ceil(float(shards.total(self.share.new_tensor(len(self.x)))) / size)
-        order = torch.randperm(len(self.x), generator=generator).to(self.x.device)
+        order = torch.randperm(len(self.x), generator=generator, device="cpu").to(self.x.device)
         for rows in order.tensor_split(count):
             weights = None if self.weights is None else self.weights[rows]
             yield NetworkObjective(

@@ -103,7 +103,8 @@ def anywhere(model: KAN, rows: int = 500) -> Tensor:
     """Return inputs `(rows, in)` spread evenly at random over the range of the first layer's grids."""
     first = model.layers[0]
     inner = first.basis.inner(first.grid.double())
-    share = torch.rand(rows, len(inner), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(inner)
+    draw = torch.Generator().manual_seed(0)
+    share = torch.rand(rows, len(inner), generator=draw, dtype=torch.float64, device="cpu").to(inner)
     return inner[:, 0] + (inner[:, -1] - inner[:, 0]) * share
 
 

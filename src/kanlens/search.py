@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kanlens.agenda import Agenda
 from kanlens.budget import Budget, TimeIsUpError, watched
-from kanlens.data import Array, pair, precision
+from kanlens.data import Array, on_cpu, pair, precision
 from kanlens.errors import InputError
 from kanlens.front import Front
 from kanlens.pool import Pool
@@ -54,6 +54,7 @@ INTERRUPTED = "It was interrupted."
 """Why a search ended on Ctrl-C."""
 
 
+@on_cpu
 def search(
     x: Array,
     y: Array,
@@ -90,7 +91,7 @@ def search(
     (3*m**2/r, True)
     """
     inputs = x.shape[-1] if len(getattr(x, "shape", ())) > 1 else 1
-    points, targets = pair(x, y, inputs, 1)
+    points, targets = (part.cpu() for part in pair(x, y, inputs, 1))  # where all of the search runs
     largest = max(float(points.abs().amax()), float(targets.abs().amax()))
     if largest > LARGEST:
         raise InputError(f"expected numbers up to {LARGEST:g}, got {largest:g}. Choose other units.")

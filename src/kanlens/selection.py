@@ -132,7 +132,7 @@ def approximate(
         for number, shape in enumerate(family * starts, seed * starts * len(family))
     ]
     inner, targets, held = shares(field[0].model, x, y, validation, seed)
-    order = torch.randperm(len(inner), generator=torch.Generator().manual_seed(seed)).to(inner.device)
+    order = torch.randperm(len(inner), generator=torch.Generator().manual_seed(seed), device="cpu").to(inner.device)
     judge = Judge(inner[order], targets[order], *held)
     with tqdm(desc="approximate", disable=not progress, leave=False, unit=" networks") as bar:
         for heat in HEATS:

@@ -58,9 +58,11 @@ def sample(tensor: Tensor, limit: int) -> Tensor:
     if count() == 1 and len(tensor) <= limit:
         return tensor
     start = sum(sizes[: dist.get_rank()]) if count() > 1 else 0
-    drawn = torch.arange(sum(sizes))
+    drawn = torch.arange(sum(sizes), device="cpu")
     if len(drawn) > limit:
-        drawn = torch.randint(len(drawn), (limit,), generator=torch.Generator().manual_seed(0)).sort().values
+        drawn = (
+            torch.randint(len(drawn), (limit,), generator=torch.Generator().manual_seed(0), device="cpu").sort().values
+        )
     chosen = drawn[(drawn >= start) & (drawn < start + len(tensor))] - start
     if sum(sizes) > limit:
         (low, first), (high, last) = tensor.min(0), tensor.max(0)
