@@ -15,7 +15,7 @@ FLOORS = (
     "bases functions solvers data preparation tables constants simplify expressions languages container",
     "native powers expansions trees surrogate exponents",
     "kernels dimensions turns",
-    "operators checkpoints",
+    "operators checkpoints jets",
     "combination",
     "layer",
     "network convolution",

@@ -7,23 +7,27 @@ import sympy
 import torch
 from torch import Tensor, nn
 
+from kan.held import Held
 from kan.symbolic import SYMBOLIC_LIB
 from kanlens import curvature, structure
 from kanlens.compiler import compile_formula
 from kanlens.errors import InputError
+from kanlens.jets import Jet
 
 
 def batch_jacobian(
     func: Callable[[Tensor], Tensor], x: Tensor, create_graph: bool = False, mode: str = "scalar"
 ) -> Tensor:
     """Return the derivatives of each row: `(rows, in)` of one output, `(rows, out, in)` with mode `"vector"`."""
+    if mode not in ("scalar", "vector"):
+        raise InputError(f"expected mode 'scalar' or 'vector', got {mode!r}.")
+    if (jet := _jet(func, x, 1, create_graph)) is not None and jet.slopes is not None:
+        return jet.slopes.permute(2, 1, 0) if mode == "vector" else _of_one(jet.slopes.permute(2, 1, 0))
     at = x if x.requires_grad else x.detach().requires_grad_()
     with torch.enable_grad():
         outputs = func(at)
     if mode == "scalar":
         return structure.gradients(lambda _: outputs, at, create_graph=create_graph)
-    if mode != "vector":
-        raise InputError(f"expected mode 'scalar' or 'vector', got {mode!r}.")
     columns = [structure.gradients(_constant(column), at, create_graph=True) for column in outputs.unbind(1)]
     found = torch.stack(columns, 1)
     return found if create_graph else found.detach()
@@ -35,7 +39,24 @@ def _constant(values: Tensor) -> Callable[[Tensor], Tensor]:
 
 def batch_hessian(model: Callable[[Tensor], Tensor], x: Tensor, create_graph: bool = False) -> Tensor:
     """Return the second derivatives of one output at each row, `(rows, in, in)`."""
+    if (jet := _jet(model, x, 2, create_graph)) is not None and jet.curvatures is not None:
+        return _of_one(jet.curvatures.permute(3, 2, 0, 1))
     return structure.hessians(model, x, create_graph=create_graph)
+
+
+def _jet(func: object, x: Tensor, order: int, create_graph: bool) -> Jet | None:
+    """Return the derivatives that a model carries through its layers, if it is a model that does."""
+    if not isinstance(func, Held):
+        return None
+    with torch.set_grad_enabled(create_graph):
+        return func.jet(x, order)
+
+
+def _of_one(derivatives: Tensor) -> Tensor:
+    """Return the derivatives of the only output from those `(rows, out, ...)` of all."""
+    if derivatives.shape[1] != 1:
+        raise InputError(f"expected one output, got {derivatives.shape[1]}. Use mode='vector'.")
+    return derivatives[:, 0]
 
 
 def get_derivative(

@@ -16,6 +16,7 @@ from kan.versions import Snapshot, Versions
 from kan.views import GONE, READINGS
 from kanlens.data import Array
 from kanlens.errors import KanlensError
+from kanlens.jets import Jet
 from kanlens.network import KAN as Core
 from kanlens.network import Edge
 
@@ -108,6 +109,13 @@ class Held(nn.Module):
         if not torch.compiler.is_compiling():
             self._remember(x.detach().reshape(-1, x.shape[-1]))
         return outputs
+
+    def jet(self, x: Tensor, order: int) -> Jet | None:
+        """Return the outputs with their derivatives by the data `(rows, in)`, where the network carries them."""
+        if not self.columns.whole:
+            return None
+        self._remember(x.detach())
+        return self.core.jet(x, order)
 
     def _remember(self, x: Array) -> None:
         if self.seen is None or not self.seen.fitted:

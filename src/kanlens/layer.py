@@ -5,6 +5,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from kanlens import jets
 from kanlens.answers import holds
 from kanlens.bases import Basis, BSpline, Evaluator
 from kanlens.combination import combine
@@ -62,6 +63,7 @@ class KANLayer(Quick):
 
     mask: Tensor
     grid: Tensor
+    _pieces: jets.Pieces | None
 
     def __init__(
         self,
@@ -124,6 +126,15 @@ class KANLayer(Quick):
         self._look_again()
         return self._masked(self.weight)
 
+    def stage(self, sums: int, products: tuple[int, ...]) -> jets.Stage:
+        """Return what carries jets through a layer of splines that leads to sums and products."""
+        self._look_again()
+        if self._pieces is None:
+            assert isinstance(self.basis, BSpline)
+            self._pieces = jets.Pieces.of(self.basis, self.grid)
+        weight = self._masked(self.weight) if self.has_residual else None
+        return jets.Stage(self._masked(self.coef), weight, self._pieces, self.residual, sums, products)
+
     def _masked(self, parameter: Tensor) -> Tensor:
         """Return a parameter `(out, in, ...)` with zeros for the edges that are cut off."""
         return parameter if self._whole else parameter * (self.mask if parameter.ndim == 2 else self.mask[..., None])
@@ -160,6 +171,7 @@ class KANLayer(Quick):
     def look(self) -> None:
         """Notice what was written into the mask and the grid; only a compiled layer needs to be told."""
         self._note()
+        self._pieces = None
         self._whole = holds((self.mask == 1).all())
         self._blank = holds((self.mask == 0).all())
         self._evaluator = self.basis.on(self.grid)

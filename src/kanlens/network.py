@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from kanlens import jets
 from kanlens.bases import Basis, BSpline
 from kanlens.copying import Quick
 from kanlens.errors import InputError, UnknownNameError
@@ -339,10 +340,30 @@ class KAN(Viewable, Quick):
         """
         self._check(x)
         flat = x.reshape(-1, x.shape[-1])
+        if flat.requires_grad and torch.is_grad_enabled() and self._bears_jets(flat):
+            flat = jets.outputs(flat, self._stages())
+            return flat.reshape(*x.shape[:-1], flat.shape[-1])
         for layer, symbols, width in self.parts():
             z = layer(flat)
             flat = multiply(z + symbols(flat) if len(symbols) else z, width)
         return flat.reshape(*x.shape[:-1], flat.shape[-1])
+
+    def jet(self, x: Tensor, order: int) -> jets.Jet | None:
+        """Return the outputs with their derivatives by the inputs `x (batch, in)` up to an order, 1 or 2.
+
+        They can be derived by parameters and inputs. Networks that are not small, or not of splines alone,
+        have none; autograd derives these.
+        """
+        self._check(x)
+        if not self._bears_jets(x):
+            return None
+        return jets.carry(x.T.contiguous(), self._stages(), order)
+
+    def _bears_jets(self, x: Tensor) -> bool:
+        return not any(len(symbols) for symbols in self.symbols) and jets.serves(x, self.layers)
+
+    def _stages(self) -> list[jets.Stage]:
+        return [layer.stage(width.sums, width.products) for layer, _, width in self.parts()]
 
     def trace(self, x: Tensor) -> Trace:
         """Return the values at all nodes and edges for the inputs `x (batch, in)`."""
