@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kanlens.chains import Chain, Combination, Interaction, Link, Links, chain_tree, project
-from kanlens.compounds import compounds, nested
+from kanlens.compounds import compounds, nested, pairs
 from kanlens.functions import LIBRARY
 from kanlens.problems import Problem
 from kanlens.refit import Rows
@@ -106,15 +106,28 @@ def test_a_function_inside_another_one_is_found() -> None:
     [
         lambda s: torch.exp(1.1 * s) + 0.7 * torch.log(torch.sin(1.7 * s) + 1.9),
         lambda s: torch.exp(1.1 * s) * (s**2 + 1.6).sqrt(),
+        lambda s: torch.exp(torch.tanh(1.7 * s**2 + 0.4) + torch.sin(2.2 * s)),
+    ],
+    ids=["sum", "product", "sum inside exp"],
+)
+def test_a_function_beside_two_inside_each_other_is_found(law: Callable[[Tensor], Tensor]) -> None:
+    assert least(compounds(problem(law), LIBRARY)) < 1e-20
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        lambda s: torch.exp(1.1 * s) + 0.7 * torch.tanh(1.9 * s),
+        lambda s: torch.exp(1.1 * s) * (torch.sin(1.7 * s) + 1.6),
         lambda s: torch.exp(s**2 + torch.sin(2.2 * s)),
     ],
     ids=["sum", "product", "sum inside exp"],
 )
 def test_two_functions_beside_each_other_are_found(law: Callable[[Tensor], Tensor]) -> None:
-    assert least(compounds(problem(law), LIBRARY)) < 1e-20
+    assert least(pairs(problem(law), LIBRARY)) < 1e-20
 
 
 def test_few_points_and_few_functions_do_no_harm() -> None:
     few = Problem.of(Rows(S[:5, None], S[:5]))
-    assert list(nested(few, LIBRARY)) == list(compounds(few, LIBRARY)) == []
-    assert list(compounds(problem(torch.sin), {})) == []
+    assert list(nested(few, LIBRARY)) == list(pairs(few, LIBRARY)) == list(compounds(few, LIBRARY)) == []
+    assert list(compounds(problem(torch.sin), {})) == list(pairs(problem(torch.sin), {})) == []

@@ -21,7 +21,7 @@ from kanlens.multivariate import few_terms, sums
 from kanlens.naming import curve_names
 from kanlens.nodes import products, single_nodes
 from kanlens.pool import Pool
-from kanlens.presentation import presentable
+from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
@@ -29,7 +29,7 @@ from kanlens.screening import screened
 from kanlens.search import _Course, _FoundError
 from kanlens.signomials import FORMS, signomials
 from kanlens.surrogate import surrogate
-from kanlens.trees import Number, Tree, Variable, add, apply, calls, multiply, raise_to, shape
+from kanlens.trees import Number, Tree, Variable, add, apply, calls, multiply, planted, raise_to, shape
 from kanlens.univariate import Guess, univariate
 
 NAMES = ["a", "b", "c", "d"]
@@ -96,6 +96,14 @@ def test_a_law_is_found_from_few_rows_of_both_signs(truth: str, columns: int, ro
     assert error(front, truth, x) < 1e-8
 
 
+def test_a_kink_is_not_taken_for_noise() -> None:
+    x = points(600, 2, -2, 2)
+    y = torch.cos(0.7 * x[:, 0]) * torch.arctan(2 * x[:, 1].abs())
+    front = search(x, y, names=["a", "b"], settings=SearchSettings(steps=40))
+    assert front.exact
+    assert error(front, "cos(7*a/10)*atan(2*Abs(b))", x) < 1e-8
+
+
 def test_a_law_is_found_under_noise() -> None:
     x = points(500, 2)
     clean = x[:, 0] * x[:, 1] ** 2
@@ -147,6 +155,20 @@ def test_beside_a_law_only_laws_are_put_in_a_form_for_readers(monkeypatch: pytes
     assert front.exact
     assert len(front) > 1
     assert max(shown) < 1e-20
+
+
+@pytest.mark.parametrize(("truth", "asked"), [("sin(2*a) + 3*tanh(b)", False), ("sin(a)**2 + cos(a)**2 + b", True)])
+def test_simplest_forms_are_sought_where_a_column_occurs_again(
+    truth: str, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought: list[sympy.Expr] = []
+    simplify = sympy.simplify
+    monkeypatch.setattr(sympy, "simplify", lambda form: sought.append(form) or simplify(form))
+    x = points(50, 2)
+    tree = planted(sympy.sympify(truth), list(sympy.symbols("a b")), LIBRARY)
+    assert tree is not None
+    expression(tree, ["a", "b"], Rows(x, x[:, 0]))
+    assert bool(sought) == asked
 
 
 def test_time_is_up_amid_a_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,13 +83,13 @@ class Interaction(Combination):
 
 
 class Links(NamedTuple):
-    """Hold the links of many models by their places `(models, chains, depth)`, short chains padded by identities."""
+    """Hold the links of many models, `(models, chains, depth)`, short chains padded by identities."""
 
     functions: tuple[Function, ...]
-    place: Tensor  # of the function in those
     a: Tensor
     b: Tensor
     free: Tensor  # whether a and b are fitted, (models, chains, depth, 2)
+    members: tuple[tuple[Tensor, ...], ...]  # chains of which each function is the link at a depth, by depth
 
     @classmethod
     def of(cls, models: Sequence[Combination]) -> "Links":
@@ -100,30 +100,34 @@ class Links(NamedTuple):
         functions = {link.function.name: link.function for row in rows for link in row}
         places = {name: place for place, name in enumerate(functions)}
         shape = (len(models), -1, depth)
+        place = torch.tensor([[places[link.function.name] for link in row] for row in rows])
         return cls(
             tuple(functions.values()),
-            torch.tensor([[places[link.function.name] for link in row] for row in rows]).view(shape),
             torch.tensor([[link.a for link in row] for row in rows], dtype=torch.float64).view(shape),
             torch.tensor([[link.b for link in row] for row in rows], dtype=torch.float64).view(shape),
             torch.tensor([[[letter in link.free for letter in "ab"] for link in row] for row in rows]).view(*shape, 2),
+            tuple(tuple((column == k).nonzero()[:, 0] for k in range(len(functions))) for column in place.unbind(1)),
         )
 
     def at(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """Return values `(models, chains, points)`, and derivatives by letters `(models, chains, 2 depth, points)`."""
-        value = s.expand(*self.a.shape[:2], len(s))
-        slopes = s.new_zeros(*self.a.shape[:2], 2 * self.a.shape[2], len(s))
-        for depth, (place, a, b) in enumerate(zip(*(part.unbind(2) for part in self[1:4]), strict=True)):
-            argument = a[..., None] * value + b[..., None]
+        models, chains, depth = self.a.shape
+        value = s.expand(models * chains, len(s))
+        slopes = s.new_zeros(models * chains, 2 * depth, len(s))
+        letters = zip(self.a.flatten(0, 1).unbind(1), self.b.flatten(0, 1).unbind(1), strict=True)
+        for level, ((a, b), members) in enumerate(zip(letters, self.members, strict=True)):
+            argument = torch.addcmul(b[:, None], a[:, None], value)
             after, steep = torch.empty_like(argument), torch.empty_like(argument)
-            for number, function in enumerate(self.functions):
-                mine = place == number
-                if mine.any():
-                    after[mine], steep[mine] = function.torch(argument[mine]), function.slope(argument[mine])
-            slopes[:, :, : 2 * depth] *= (a[..., None] * steep)[:, :, None]
-            slopes[:, :, 2 * depth] = steep * value
-            slopes[:, :, 2 * depth + 1] = steep
+            for function, mine in zip(self.functions, members, strict=True):
+                if len(mine):
+                    point = argument[mine]
+                    after[mine], steep[mine] = function.torch(point), function.slope(point)
+            slopes[:, : 2 * level] *= (a[:, None] * steep)[:, None]
+            torch.mul(steep, value, out=slopes[:, 2 * level])
+            slopes[:, 2 * level + 1] = steep
             value = after
-        return value, torch.where(self.free.flatten(2)[..., None], slopes, 0.0)
+        slopes = torch.where(self.free.view(models * chains, -1, 1), slopes, 0.0)
+        return value.view(models, chains, -1), slopes.view(models, chains, 2 * depth, -1)
 
     def moved(self, letters: Tensor) -> "Links":
         """Return the links with all letters `(models, chains * depth * 2)` moved."""
@@ -132,7 +136,7 @@ class Links(NamedTuple):
 
     def chosen(self, better: Tensor, other: "Links") -> "Links":
         """Return the links of this where it is better, of the other one elsewhere."""
-        a, b = (torch.where(better[:, None, None], new, old) for new, old in zip(self[2:4], other[2:4], strict=True))
+        a, b = (torch.where(better[:, None, None], new, old) for new, old in zip(self[1:3], other[1:3], strict=True))
         return self._replace(a=a, b=b)
 
 

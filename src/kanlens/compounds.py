@@ -79,20 +79,30 @@ def nested(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list
     yield _alone(problem, target, some, around(two, functions, coarse=True))
 
 
-def compounds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
-    """Yield sums and products of two functions inside each other, `t = outer(c p(s) + d q(s) + e)` and the like."""
+def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
+    """Yield sums and products of two functions of the variable, in a tenth of the time of :func:`compounds`."""
     curve = Curve.of(problem)
     if len(curve.t) < FEWEST or not functions.keys() & set(AROUND):
         return
     beside, target = of_the_variable(curve.s, functions), Target.of(curve, IDENTITY)
-    parts = list(around(beside, functions))
-    two = joined(parts)
-    for inside in (beside, two):
-        yield _sums(problem, target, beside, inside)
-        yield _products(problem, target, beside, inside)
-    for inner in _covered(curve):
-        for inside in (beside, two):
-            yield _sums(problem, inner, beside, inside)
+    yield _products(problem, target, beside, beside)
+    for inner in (target, *_covered(curve)):
+        yield _sums(problem, inner, beside, beside)
+
+
+def compounds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
+    """Yield sums and products of a function and two inside each other, `t = outer(c p(s) + d q(s) + e)` and the like.
+
+    Products come first: they are fitted in half the time of sums.
+    """
+    curve = Curve.of(problem)
+    if len(curve.t) < FEWEST or not functions.keys() & set(AROUND):
+        return
+    beside, target = of_the_variable(curve.s, functions), Target.of(curve, IDENTITY)
+    two = joined(list(around(beside, functions)))
+    yield _products(problem, target, beside, two)
+    for inner in (target, *_covered(curve)):
+        yield _sums(problem, inner, beside, two)
 
 
 def _covered(curve: Curve) -> list[Target]:
@@ -182,20 +192,27 @@ def _best(gain: Tensor, beside: Columns, inside: Columns) -> list[tuple[Chain, C
     best = best.scatter_reduce(0, rows[:, None].expand_as(gain), gain, "amax")  # (kinds beside, inside)
     whole = best.new_zeros(len(best), int(columns.amax()) + 1)
     whole = whole.scatter_reduce(1, columns.expand_as(best), best, "amax")  # (kinds beside, columns inside those)
-    kind = torch.zeros(whole.shape[1], dtype=torch.long).scatter(0, columns, inside.kind)
+    kind = torch.zeros(whole.shape[1], dtype=torch.long).scatter(0, columns, inside.kind).tolist()
+    above, within = _members(rows), _members(columns)
     count: Counter[tuple[int, int]] = Counter()
-    pairs: list[tuple[Chain, Chain]] = []
+    chosen: list[tuple[Chain, Chain]] = []
     for place in whole.flatten().argsort(descending=True)[:20000].tolist():
         row, column = divmod(place, whole.shape[1])
-        two = (row, int(kind[column]))
+        two = (row, kind[column])
         count[two] += 1
         if count[two] <= SCALES:
-            i, j = (rows == row).nonzero()[:, 0], (columns == column).nonzero()[:, 0]
-            k, m = divmod(int(gain[i][:, j].argmax()), len(j))
-            pairs.append((beside.chain(int(i[k])), inside.chain(int(j[m]))))
-        if len(pairs) == ROUNDS[0][0]:
+            i, j = above[row], within[column]
+            k, m = divmod(int(gain[i[:, None], j].argmax()), len(j))
+            chosen.append((beside.chain(int(i[k])), inside.chain(int(j[m]))))
+        if len(chosen) == ROUNDS[0][0]:
             break
-    return pairs
+    return chosen
+
+
+def _members(numbers: Tensor) -> tuple[Tensor, ...]:
+    """Return the places of each number from 0 on."""
+    sizes: list[int] = numbers.bincount().tolist()
+    return torch.split(numbers.argsort(stable=True), sizes)
 
 
 def _numbered(labels: Tensor) -> Tensor:

@@ -54,8 +54,10 @@ def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doub
 
 def _kinds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
     """Yield guesses for a curve, plain ones first. Three functions inside each other take seconds for each curve."""
-    yield from itertools.islice(univariate(problem, functions, most=2), 3)
+    kinds = univariate(problem, functions, most=2)
+    yield from itertools.islice(kinds, 2)
     yield from itertools.islice(nested(problem, functions), 1)
+    yield from itertools.islice(kinds, 1)
 
 
 def _different(trees: Sequence[Tree], rows: Rows) -> list[Tree]:

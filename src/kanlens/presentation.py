@@ -152,7 +152,7 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
         lambda e: sympy.powsimp(sympy.expand_power_base(e)),
         _inside_roots,
         _factored_bases,
-        lambda e: sympy.simplify(e) if sympy.count_ops(e) <= LARGEST_SEARCH else e,
+        lambda e: sympy.simplify(e) if sympy.count_ops(e) <= LARGEST_SEARCH and not _reads_once(e) else e,
         sympy.factor_terms,
         lambda e: sympy.expand(e, deep=False),
     ]
@@ -166,6 +166,17 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
             yield found
             if _size(found) < _size(best):
                 best = found
+
+
+def _reads_once(form: "Expr") -> bool:
+    """Tell whether each symbol occurs once, so that no identity between functions makes the form shorter.
+
+    Sympy tries those of sines and hyperbolic ones for seconds.
+    """
+    import sympy
+
+    occurring = [leaf for leaf in sympy.preorder_traversal(form) if leaf.is_Symbol]
+    return len(occurring) == len(set(occurring))
 
 
 def _inside_roots(form: "Expr") -> "Expr":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from kanlens.agenda import Agenda
-from kanlens.compounds import compounds, nested
+from kanlens.compounds import compounds, nested, pairs
 from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
@@ -16,10 +16,11 @@ from kanlens.multivariate import few_terms, implicit, polynomials, power_product
 from kanlens.nodes import products, scaled_products, single_nodes
 from kanlens.pool import Pool
 from kanlens.problems import Problem
-from kanlens.reductions import indices, pairs, powers, scalings, separations
+from kanlens.reductions import indices, powers, scalings, separations
+from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
 from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
-from kanlens.surrogate import Surrogate, surrogate
+from kanlens.surrogate import Surrogate, quick_error, surrogate
 from kanlens.trees import Number
 from kanlens.univariate import Guess, univariate
 
@@ -37,6 +38,9 @@ PURE = 0.7
 
 KINKED = 1e-4
 """Error of a smooth stand-in from which the law may have a kink where a feature passes zero."""
+
+BENT = 0.2
+"""Share of its error that a stand-in must lose in the absolute value of a feature, for a kink to be there."""
 
 OPEN = 0.05
 """Error of the first stand-in, as a share of the target's deviation, from which there may be no law but for terms."""
@@ -99,6 +103,25 @@ class Tactics:
         error = self._error_of(problem, smooth)
         if not (math.isfinite(error) and torch.isfinite(smooth.slopes).all()):
             return
+        bent = self._bent(problem, smooth, error) if above == math.inf else None
+        if bent is not None:  # what a stand-in takes for noise may be a kink, so that this is asked first
+            self.agenda.push(-1, self._study(bent, math.inf))
+            self.agenda.push(problem.size, self._explore(problem, smooth, error, above))
+        else:
+            yield from self._explore(problem, smooth, error, above)
+
+    def _bent(self, problem: Problem, smooth: Surrogate, error: float) -> Problem | None:
+        """Return the problem in the absolute value of a feature if a stand-in is much closer to the target there."""
+        candidates = list(folded(problem, self.functions)) if error > KINKED * self.spread else []
+        if not candidates:
+            return None
+        felt = problem.felt()
+        off = [quick_error(p.z, p.t, felt, smooth.kind, self.seed) for p in (problem, *candidates)]
+        best = min(range(len(candidates)), key=lambda k: off[k + 1])
+        return candidates[best] if off[best + 1] < BENT * off[0] else None
+
+    def _explore(self, problem: Problem, smooth: Surrogate, error: float, above: float) -> Iterator[None]:
+        """Try sums and products of curves, and push the reductions that a smooth stand-in suggests."""
         if not self.noise:
             self.noisy = error > ROUGH * self.spread and smooth.noise > PURE
             self.improvement.push()
@@ -157,17 +180,22 @@ class Tactics:
         yield from self._try(few)
 
     def _of_one(self, problem: Problem, whole: bool) -> Iterator[None]:
-        """Try functions of the only feature; pairs of them take seconds, and wait where it is one reduction of many."""
+        """Try functions of the only feature, those first that take tenths of a second.
+
+        Others take seconds, and wait where it is one reduction of many.
+        """
         kinds, chains = univariate(problem, self.functions), nested(problem, self.functions)
-        yield from self._try(itertools.islice(kinds, 3))
-        yield from self._try(itertools.islice(chains, 1))
-        pairs = itertools.chain(chains, kinds, compounds(problem, self.functions))
-        if whole and not self.noisy:
-            yield from self._try(pairs)
-        else:
+        both = pairs(problem, self.functions) if not self.noisy else iter(())  # noise does not tell them apart
+        for some, count in ((kinds, 2), (both, 2), (kinds, 1), (chains, 1)):
+            yield from self._try(itertools.islice(some, count))
+        if self.noisy:
             yield from self._try(kinds)
-        if not whole and not self.noisy:  # what is left of noise does not tell pairs apart
-            self.agenda.push(COMPOUND, self._try(pairs))
+            return
+        slow = itertools.chain(both, chains, compounds(problem, self.functions), kinds)
+        if whole:
+            yield from self._try(slow)
+        else:
+            self.agenda.push(COMPOUND, self._try(slow))
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
         """Push the reductions that derivatives hint at and that a stand-in on the smaller problem is no worse for."""
@@ -184,7 +212,7 @@ class Tactics:
             # products of many features hide sums and differences of them, which are looked for first
             late = 2 if smaller.size > 2 else 0
             self.agenda.push(smaller.size + late + 0.1 * number, self.solve(smaller, error))
-        for number, (misfit, smaller) in enumerate(itertools.islice(pairs(problem, smooth), 4)):
+        for number, (misfit, smaller) in enumerate(itertools.islice(joined_pairs(problem, smooth), 4)):
             self.agenda.push(problem.size - 1.4 + 5 * misfit + 0.9 * number, self.solve(smaller, error))
         z = problem.z[smooth.rows]
         inside = interior(z)

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -146,11 +146,10 @@ def _scaled(
     centre, half = (low + high) / 2, max((high - low) / 2, 1e-300)
     u = (s - centre) / half
     floor = 1e-20 * float(targets.tau[0].var() * targets.weight[0].square().mean()) + 1e-300
+    known = [f for f in functions.values() if f.name not in ("0", "gaussian")]  # that is an exponential of a square
     fits = [
         (error + floor, function, targets.forms[form], (a / half, b - a * centre / half, c, d))
-        for function in functions.values()
-        if function.name not in ("0", "gaussian")  # the gaussian is an exponential of a square
-        for form, a, b, c, d, error in _fits(function, u, targets, centre / half)
+        for function, form, a, b, c, d, error in _fits(known, u, targets, centre / half)
         if function.name not in UNDONE.get(targets.forms[form][1].name, ())
     ]
     reach = dict(zip(targets.forms, targets.weight.square().mean(1).sqrt().tolist(), strict=True))
@@ -186,23 +185,34 @@ def _guess(problem: Problem, before: Tree, outer: Outer, body: Tree, error: floa
 
 
 def _fits(
-    function: Function, u: Tensor, targets: Targets, shift: float
-) -> list[tuple[int, float, float, float, float, float]]:
-    """Return `(form, a, b, c, d, error)` of a function on [-1, 1] for the forms that it fits best."""
-    look()
-    left, fitted = _scan(function, u, targets, shift)
+    functions: Sequence[Function], u: Tensor, targets: Targets, shift: float
+) -> list[tuple[Function, int, float, float, float, float, float]]:
+    """Return `(function, form, a, b, c, d, error)` of functions on [-1, 1] for the forms that each fits best."""
+    if not functions:
+        return []
+    left, letters = (torch.stack(part) for part in zip(*(_scan(f, u, targets, shift) for f in functions), strict=True))
+    forms = left.argsort(1)
     for count, steps in POLISHED:
-        forms = left.argsort()[:count]
-        a, b = fitted[forms, 0], fitted[forms, 1]
-        polished = _polish(function, a, b, u, targets.tau[forms], targets.weight[forms], steps)
-        fitted = torch.full((len(left), 5), float("inf"), dtype=u.dtype)
-        fitted[forms] = torch.stack(polished, 1)
-        left = fitted[:, 4]
-    return [(form, *row) for form, row in enumerate(fitted.tolist()) if row[4] < float("inf")]
+        forms = forms[:, :count]
+        a, b = letters.gather(1, forms[..., None].expand(-1, -1, 2)).unbind(2)
+        tau, weight = targets.tau[forms], targets.weight[forms]
+        *polished, error = _polish(functions, a, b, u, tau, weight, steps)
+        order = error.argsort(1)
+        forms, error = forms.gather(1, order), error.gather(1, order)
+        fitted = torch.stack([letter.gather(1, order) for letter in polished], 2)
+        letters = letters.scatter(1, forms[..., None].expand(-1, -1, 2), fitted[..., :2])
+    rows = zip(forms.tolist(), fitted.tolist(), error.tolist(), strict=True)
+    return [
+        (function, form, a, b, c, d, left)
+        for function, row in zip(functions, rows, strict=True)
+        for form, (a, b, c, d), left in zip(*row, strict=True)
+        if left < math.inf
+    ]
 
 
 def _scan(function: Function, u: Tensor, targets: Targets, shift: float) -> tuple[Tensor, Tensor]:
     """Return what a function on [-1, 1] leaves of each form, and the best `(a, b)` of a grid for it."""
+    look()
     grid = starts(function, u)
     if function.absorbed:
         # what a function absorbs, it absorbs on any scale but not the variable's own shift
@@ -220,45 +230,51 @@ def _scan(function: Function, u: Tensor, targets: Targets, shift: float) -> tupl
     return (w * centred.square()).sum(1) - best, grid[place]
 
 
-def _solve(
-    function: Function, a: Tensor, b: Tensor, u: Tensor, tau: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the best `c, d` for each row's `a, b`, and the mean square error, infinity where undefined."""
-    f = function.torch(a[:, None] * u + b[:, None])
+def _values(functions: Sequence[Function], argument: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each function and its slope at its own arguments `(functions, forms, points)`."""
+    f, steep = torch.empty_like(argument), torch.empty_like(argument)
+    for k, function in enumerate(functions):
+        f[k], steep[k] = function.torch(argument[k]), function.slope(argument[k])
+    return f, steep
+
+
+def _solve(f: Tensor, tau: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the best `c, d` for each row of values, and the mean square error, infinity where undefined."""
     w = weight.square()
-    total = w.sum(1)
-    mean_f, mean_t = (w * f).sum(1) / total, (w * tau).sum(1) / total
-    f0, t0 = f - mean_f[:, None], tau - mean_t[:, None]
-    c = (w * f0 * t0).sum(1) / (w * f0.square()).sum(1)
-    error = (w * (t0 - c[:, None] * f0).square()).mean(1)
-    return c, mean_t - c * mean_f, torch.nan_to_num(error, nan=float("inf"))
+    total = w.sum(-1)
+    mean_f, mean_t = (w * f).sum(-1) / total, (w * tau).sum(-1) / total
+    f0, t0 = f - mean_f[..., None], tau - mean_t[..., None]
+    c = (w * f0 * t0).sum(-1) / (w * f0.square()).sum(-1)
+    error = (w * (t0 - c[..., None] * f0).square()).mean(-1)
+    return c, mean_t - c * mean_f, torch.nan_to_num(error, nan=math.inf)
 
 
 def _polish(
-    function: Function, a: Tensor, b: Tensor, u: Tensor, tau: Tensor, weight: Tensor, steps: int
+    functions: Sequence[Function], a: Tensor, b: Tensor, u: Tensor, tau: Tensor, weight: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Improve `(a, b, c, d)` of many fits of one function at once by damped Gauss-Newton steps."""
-    held = [k for k, letter in enumerate("ab") if letter in function.absorbed]
-    if function.name == "x":
-        held = [0, 1]
-    c, d, error = _solve(function, a, b, u, tau, weight)
+    """Improve `(a, b, c, d)` of fits `(functions, forms)` at once by damped Gauss-Newton steps."""
+    held = torch.tensor([[f.name == "x" or letter in f.absorbed for letter in "ab"] + [False] * 2 for f in functions])
+    free = (~held).to(u.dtype)[:, None, None]
+    f, steep = _values(functions, a[..., None] * u + b[..., None])
+    c, d, error = _solve(f, tau, weight)
     damping = torch.full_like(a, 1e-3)
-    for _ in range(steps if len(held) < 2 else 0):
-        argument = a[:, None] * u + b[:, None]
-        f, steep = function.torch(argument), c[:, None] * function.slope(argument)
-        columns = torch.stack([steep * u, steep, f, torch.ones_like(f)], 2) * weight[:, :, None]
-        columns[:, :, held] = 0
+    for _ in range(steps):
+        look()
+        slope = c[..., None] * steep
+        columns = torch.stack([slope * u, slope, f, torch.ones_like(f)], 3) * weight[..., None] * free
         columns = torch.nan_to_num(columns, posinf=0.0, neginf=0.0)
-        residual = torch.nan_to_num((tau - c[:, None] * f - d[:, None]) * weight)
+        residual = torch.nan_to_num((tau - c[..., None] * f - d[..., None]) * weight)
         normal = columns.mT @ columns
-        diagonal = normal.diagonal(dim1=1, dim2=2)
-        ridge = damping[:, None] * diagonal + 1e-13 * diagonal.amax(1, keepdim=True) + 1e-300
+        diagonal = normal.diagonal(dim1=-2, dim2=-1)
+        ridge = damping[..., None] * diagonal + 1e-13 * diagonal.amax(-1, keepdim=True) + 1e-300
         move = torch.linalg.solve(normal + torch.diag_embed(ridge), columns.mT @ residual[..., None])[..., 0]
-        trial_a, trial_b = a + move[:, 0], b + move[:, 1]
-        trial_c, trial_d, reached = _solve(function, trial_a, trial_b, u, tau, weight)
+        trial_a, trial_b = a + move[..., 0], b + move[..., 1]
+        there, steep_there = _values(functions, trial_a[..., None] * u + trial_b[..., None])
+        trial_c, trial_d, reached = _solve(there, tau, weight)
         better = reached < error
         a, b = torch.where(better, trial_a, a), torch.where(better, trial_b, b)
         c, d = torch.where(better, trial_c, c), torch.where(better, trial_d, d)
+        f, steep = (torch.where(better[..., None], *pair) for pair in ((there, f), (steep_there, steep)))
         error = torch.where(better, reached, error)
         damping = torch.where(better, damping / 8, damping * 10)
     return a, b, c, d, error
