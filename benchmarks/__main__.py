@@ -13,6 +13,7 @@ from benchmarks.accuracy import second_order
 from benchmarks.against_pykan import against_pykan
 from benchmarks.equations import equations, equations_by_class, equations_noise
 from benchmarks.formulas import functions, grids, noise, notebook
+from benchmarks.gpu import gpu
 from benchmarks.no_law import no_law
 from benchmarks.peers import peers
 from benchmarks.refinement import refinement
@@ -47,6 +48,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "layer": layer.layers,
     "memory": layer.memory,
     "growth": layer.growth,
+    "gpu": gpu,
 }
 
 

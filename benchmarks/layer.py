@@ -121,7 +121,7 @@ def _made(name: str, size: Size, layers: int) -> nn.Module:
     return nn.Sequential(*(MAKERS[name](in_, out, intervals) for _ in range(layers)))
 
 
-def _step(model: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor, parameters: list[nn.Parameter]) -> None:
+def step(model: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor, parameters: list[nn.Parameter]) -> None:
     model(x).backward(grad)
     for leaf in (x, *parameters):
         leaf.grad = None
@@ -149,12 +149,12 @@ def _calls(names: list[str], size: Size, by_x: bool, train: bool, tag: str) -> d
         run = torch.compile(model, dynamic=False) if tag == "compiled" and name != "product" else model
         parameters = list(model.parameters())
         label = name if name == "product" or not tag else f"{name}, {tag}"
-        calls[label] = functools.partial(_step, run, x, grad, parameters) if train else functools.partial(_look, run, x)
+        calls[label] = functools.partial(step, run, x, grad, parameters) if train else functools.partial(look, run, x)
     return calls
 
 
 @torch.no_grad()
-def _look(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def look(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return model(x)
 
 
@@ -211,7 +211,7 @@ def _milliseconds(name: str, size: Size, layers: int, turns: int = 7) -> float:
     taken = []
     for _ in range(turns):
         started = time.thread_time()
-        _step(model, x, grad, list(model.parameters()))
+        step(model, x, grad, list(model.parameters()))
         taken.append(1e3 * (time.thread_time() - started))
     return round(min(taken), 2)
 
@@ -231,9 +231,9 @@ def peak(name: str, size: Size, layers: int = 1) -> float:
     They are counted by torch's profiler. The peak of a process's resident memory says what importing torch took.
     """
     model, x, grad = problem(_loops(name), size, True, layers)
-    _step(model, x, grad, list(model.parameters()))
+    step(model, x, grad, list(model.parameters()))
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as watch:
-        _step(model, x, grad, list(model.parameters()))
+        step(model, x, grad, list(model.parameters()))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trace.json"
         watch.export_chrome_trace(str(file))

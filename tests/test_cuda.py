@@ -73,7 +73,7 @@ def test_the_kernels_are_the_splines(intervals: int, dtype: torch.dtype) -> None
 
 
 @needs_gpu
-@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode", "ignore:The AccumulateGrad node")
 @pytest.mark.parametrize("kernels", [True, False])
 def test_a_step_never_waits_and_can_be_captured(kernels: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not kernels:
@@ -133,6 +133,14 @@ def test_random_numbers_do_not_depend_on_the_default_device() -> None:
     with torch.device("meta"):  # what is made there has no values
         found = made()
     assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize("rows", [7, 20_000])  # the few are derived another way
+def test_where_nothing_has_values_gradients_have_their_shapes(rows: int) -> None:
+    layer, x = KANLayer(3, 4, device="meta"), torch.zeros(rows, 3, device="meta", requires_grad=True)
+    by_x, by_coef = torch.autograd.grad(layer(x).sum(), [x, layer.coef])
+    assert by_x.shape == x.shape
+    assert by_coef.shape == layer.coef.shape
 
 
 def test_what_a_model_shows_is_where_it_is() -> None:

@@ -46,9 +46,8 @@ def backward(
     if powers.serves(basis, x, coef):
         return powers.backward(x, coef, grid, grad, basis, for_x, for_coef)
     if x.device.type != "cpu":  # where starting operations costs most
-        by_values = unrows(rows(coef) @ grad.T, basis.size) if for_x else None
         return (
-            None if by_values is None else basis.pull_back(x, grid, by_values),
+            basis.pull_back(x, grid, unrows(rows(coef) @ grad.T, basis.size)) if for_x else None,
             unrows(rows(basis.values(x, grid)) @ grad, basis.size) if for_coef else None,
         )
     lines = rows(coef)
