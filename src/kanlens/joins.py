@@ -30,7 +30,7 @@ FINE = 801
 MISFIT = 0.03
 """Smallest singular value, functions having unit size, up to which features may belong together."""
 
-CLEAR, BEGINNINGS, TURNS = 0.005, 2, 40
+CLEAR, BEGINNINGS, TURNS = 0.01, 2, 40
 """The same for curves that are found in turns, how often those begin, and how many turns they take."""
 
 GAP = 0.2
