@@ -21,6 +21,7 @@ from kan import KAN, create_dataset, create_dataset_from_data, ex_round
 from kan.conflict import warn_of_pykan
 from kanlens.errors import InputError, KanlensError
 from kanlens.network import Edge
+from kanlens.pruning import prune
 
 x_1, x_2 = sympy.symbols("x_1 x_2")
 
@@ -450,6 +451,28 @@ def test_nodes_can_be_kept_by_hand(chosen: list[list[int]], model: KAN) -> None:
         model.prune(mode="manual")
     with pytest.raises(InputError, match="expected mode"):
         model.prune(mode="off")
+
+
+def test_prune_goes_on_where_prune_node_ended(
+    dataset: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, calls = KAN(width=[2, 5, 1], grid=3, k=3, seed=1), []
+    model.fit(dataset, opt="LBFGS", steps=20)
+
+    def note(core: object, *data: object, **options: bool) -> object:
+        calls.append(options)
+        return prune(core, *data, **options)
+
+    monkeypatch.setattr("kan.pruned.prune", note)
+    slim = model.prune_node()
+    both = model.prune()
+    assert model.prune_node().width == slim.width == both.width == [[2, 0], [1, 0], [1, 0]]
+    assert both.n_edge == 3
+    assert model.prune().n_edge == 3
+    assert calls == [{"edges": False}, {"nodes": False}, {"edges": False}, {"nodes": False}]
+    model.fit(dataset, opt="LBFGS", steps=1)
+    model.prune()
+    assert calls[-1] == {"edges": True}
 
 
 def test_prune_node_keeps_edges_and_prune_edge_works_in_place(dataset: dict[str, torch.Tensor]) -> None:

@@ -116,6 +116,22 @@ def test_bad_data_are_refused() -> None:
         prune(model, points(5, 2), points(4, 1))
 
 
+def test_trials_that_are_lost_end_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = points(300, 3)
+    y = torch.exp(torch.sin(2 * x[:, :1]) + x[:, 1:2] ** 2)
+    model = trained([3, 1, 1], y, x)
+    steps = {}
+
+    def note(network: KAN, *args: object, **options: object) -> None:
+        history = fit(network, *args, **options)
+        steps.setdefault(len(network.live()), []).append(len(history.loss))
+
+    monkeypatch.setattr("kanlens.pruning.fit", note)
+    small = prune(model, x, y, nodes=False)
+    assert [(edge.layer, edge.in_) for edge in small.live()] == [(0, 0), (0, 1), (1, 0)]
+    assert max(steps[2]) == 3 < max(steps[3])  # the law's own edges are missed at once
+
+
 def test_dozens_of_inputs_that_do_not_matter_go_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     x = points(300, 30)
     y = torch.sin(2 * x[:, :1]) + x[:, 1:2] ** 2

@@ -253,6 +253,19 @@ def test_different_expressions_are_different(one: sympy.Expr, other: sympy.Expr)
     assert not equal(one, other)
 
 
+def test_decimals_that_no_identity_joins_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, searched = sympy.Symbol("x"), []
+    monkeypatch.setattr(sympy, "simplify", lambda e: searched.append(e) or e)
+    simplest(1.2345 * sympy.sin(2.3456 * x + 3.4567))
+    assert not searched
+    exact = sympy.sin(x) ** 2 + sympy.cos(x) ** 2
+    simplest(1.2345 * x * exact)
+    assert searched == [1.2345 * x * exact, sympy.expand(1.2345 * x * exact)]
+    searched.clear()
+    simplest(exact)
+    assert searched == [exact]  # once: there is nothing to expand
+
+
 @settings(max_examples=12)
 @given(st.integers(-4, 4), st.integers(1, 5), st.integers(-3, 3), st.sampled_from(["sin", "exp", "log", "sqrt", "Abs"]))
 def test_the_simplest_form_is_equal_and_no_longer(p: int, q: int, r: int, name: str) -> None:

@@ -94,9 +94,17 @@ class Pruned(Held):
     def _smallest(self, edges: bool) -> Core:
         """Prune, or give the last result again: notebooks call prune() to look and once more to assign."""
         state = (edges, id(self.seen), Parameters(self.core).get())
-        if self.smallest is None or self.smallest[0][:2] != state[:2] or not torch.equal(self.smallest[0][2], state[2]):
-            self.smallest = state, prune(self.core, *self._data(), edges=edges)
-        return copy.deepcopy(self.smallest[1])
+        known = self.smallest
+        if known is None or known[0][1] != state[1] or not torch.equal(known[0][2], state[2]):
+            known = None
+        if known is None or known[0][0] > edges:
+            found = prune(self.core, *self._data(), edges=edges)
+        elif known[0][0] < edges:  # the nodes are found
+            found = prune(known[1], *self._data(), nodes=False)
+        else:
+            found = known[1]
+        self.smallest = state, found
+        return copy.deepcopy(found)
 
     def _hidden(self, nodes: Sequence[Sequence[int]] | None) -> list[list[int]]:
         """Return the nodes to keep for each hidden layer; 0.0.x lists the inputs, too."""

@@ -1,6 +1,7 @@
 """Find the smallest network that does what a network does."""
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,12 @@ FAIR = 1.05
 
 NEAR = 3.0
 """Factor up to which a larger error may be one of too few steps."""
+
+HOPELESS = 0.1
+"""Error, a share of the targets' deviation, at which a trial ends that has had its :data:`FIRST` steps."""
+
+FIRST = 3
+"""Steps that show whether an edge is missed: what can stand for it does so in the first of them."""
 
 RESTARTS = 3
 """Fresh starts that a smaller network gets when the nodes kept from the larger one do not do."""
@@ -151,10 +158,14 @@ class _Judge:
         """Return the method of a refit."""
         return for_refit(model, len(self.x), steps)
 
-    def refit(self, model: KAN, steps: int) -> _Tried:
-        """Return a copy of a network, fitted without penalty."""
+    def refit(self, model: KAN, steps: int, hopeless: float = math.inf) -> _Tried:
+        """Return a copy of a network, fitted without penalty; less far if the first steps leave a hopeless error."""
         result = copy.deepcopy(model)
-        fit(result, self.x, self.y, solver=self.solver(model, steps))
+
+        def lost(step: int, value: float, _: KAN) -> bool:
+            return step >= FIRST and value > hopeless**2
+
+        fit(result, self.x, self.y, solver=self.solver(model, steps), callback=lost)
         return _Tried(result, self.error(result))
 
     @torch.no_grad()
@@ -259,7 +270,7 @@ def _fewer_edges(best: _Tried, judge: _Judge) -> _Tried:
         going = spared(whole.model, edges)
         if not going:
             return whole
-        tried = judge.refit(cut(whole.model, going), steps=8)
+        tried = judge.refit(cut(whole.model, going), steps=8, hopeless=max(HOPELESS, 10 * whole.error))
         return tried if judge.good_enough(tried, whole.error) else None
 
     return take_away(best, order, without)

@@ -14,6 +14,9 @@ LARGEST = 60
 LARGEST_SEARCH = 30
 """Operations up to which sympy's own search for the simplest form is tried; with 40 it may take minutes."""
 
+FEW_DECIMALS = 2
+"""Decimal numbers up to which it is tried: identities ask for constants that agree, which no more of them do."""
+
 
 def simplest(expression: "Expr") -> "Expr":
     """Return the shortest of the expression's equal forms.
@@ -52,14 +55,15 @@ def _rewrites() -> "Iterator[Callable[[Expr], Expr]]":
     yield lambda e: sympy.powsimp(sympy.expand_log(e))
     yield lambda e: sympy.factor(e) if e.is_polynomial() or e.is_rational_function() else e
     yield _simplify
-    yield lambda e: _simplify(sympy.expand(e))
+    yield lambda e: e if (expanded := sympy.expand(e)) == e else _simplify(expanded)
 
 
 def _simplify(expression: "Expr") -> "Expr":
-    """Return what sympy's search finds, on expressions for which it ends in a second or so."""
+    """Return what sympy's search finds, on expressions for which it finds something and ends in a second or so."""
     import sympy
 
-    return sympy.simplify(expression) if sympy.count_ops(expression) <= LARGEST_SEARCH else expression
+    small = sympy.count_ops(expression) <= LARGEST_SEARCH and len(expression.atoms(sympy.Float)) <= FEW_DECIMALS
+    return sympy.simplify(expression) if small else expression
 
 
 def _length(expression: "Expr") -> tuple[int, int]:
