@@ -111,7 +111,7 @@ def test_a_cosine_comes_in_by_whole_powers() -> None:
     z = positive(600, 3) * torch.tensor([1.0, 1.0, 2.0])
     r, d, angle = z.unbind(1)
     t = d / (1 + 0.2 * r * angle.cos())
-    wave = next(waves(Problem.of(Rows(z, t)), LIBRARY))
+    wave = next(waves(Problem.of(Rows(z, t)), LIBRARY, range(z.shape[1])))
     assert wave == Call(LIBRARY["cos"], Variable(0))
     trees = found(z, t, Form(1, 1, 1), wave=Call(LIBRARY["cos"], Variable(2)))
     assert min(refit(tree, Rows(z, t))[1] for tree in trees) < 1e-22

@@ -19,6 +19,7 @@ from kanlens.bases import BSpline
 from kanlens.functions import Function
 from kanlens.naming import curve_names, simplest_first, unscaled_product, unshifted_sum
 from kanlens.problems import Problem
+from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
 from kanlens.trees import Call, Tree, Variable, substitute
 
@@ -113,8 +114,9 @@ def plainer(node: Node, z: Tensor) -> Iterator[Node]:
 
 def interior(z: Tensor) -> Tensor:
     """Return the rows away from the rim of the data, where a stand-in's slopes are ten times less exact."""
-    low, high = z.amin(0), z.amax(0)
-    inside = ((z > low + RIM * (high - low)) & (z < high - RIM * (high - low))).all(1)
+    at = evenly(z).at
+    low, high = at.amin(0), at.amax(0)
+    inside = ((at > low + RIM * (high - low)) & (at < high - RIM * (high - low))).all(1)
     rows = inside.nonzero()[:, 0]
     return rows if len(rows) > len(z) // 2 else torch.arange(len(z))
 
@@ -127,7 +129,8 @@ def nodes(z: Tensor, slopes: Tensor) -> list[Node]:
     size = z.shape[1]
     if len(z) < ROWS * size:
         return []
-    splines = [_Spline.of(z[:, k]) for k in range(size)]
+    at, steep = evenly(z)
+    splines, slopes = [_Spline.of(at[:, k]) for k in range(size)], slopes * steep
     found: list[Node] = []
     for solve in (_sum, _product):
         pairs = {pair: solve(pair, splines, slopes) for pair in itertools.combinations(range(size), 2)}

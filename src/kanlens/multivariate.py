@@ -13,6 +13,7 @@ from kanlens.functions import LIBRARY, Function
 from kanlens.naming import curve_names, simplest_first, unshifted_sum
 from kanlens.problems import EXPONENTIAL, Outer, Problem, outers
 from kanlens.sparse import best_subsets, coefficients
+from kanlens.spreading import evenly
 from kanlens.trees import Call, Number, Tree, Variable, add, monomial, multiply, raise_to, substitute, values
 from kanlens.univariate import Guess
 
@@ -246,7 +247,8 @@ class _Splines:
         """Return the bases of the variables at their points `(rows, d)`."""
         intervals = max(1, min(most, len(v) // (8 * v.shape[1]) - 5))
         basis = BSpline(degree=5, intervals=intervals)
-        dense = basis.values(v, basis.grid(v.amin(0), v.amax(0)))  # (rows, d, size)
+        at = evenly(v).at
+        dense = basis.values(at, basis.grid(at.amin(0), at.amax(0)))  # (rows, d, size)
         columns = [torch.ones(len(v), 1, dtype=v.dtype)]
         slices, start = [], 1
         for k in range(v.shape[1]):

@@ -16,6 +16,7 @@ from kanlens.naming import curve_names, simplest_first, unscaled_product, unshif
 from kanlens.network import KAN
 from kanlens.problems import Problem
 from kanlens.solvers import LevenbergMarquardt
+from kanlens.spreading import evenly
 from kanlens.surgery import refine
 from kanlens.training import fit
 from kanlens.trees import Call, Number, Tree, Variable, add, multiply, substitute, values
@@ -134,7 +135,8 @@ def _alternated(z: Tensor, t: Tensor, most: int, start: Tensor) -> tuple[list[Te
     """Return the same from factors at the rows `(rows, d)`, by alternating least squares of splines."""
     intervals = max(2, min(most, len(t) // (10 * z.shape[1]) - 5))
     basis = BSpline(degree=5, intervals=intervals)
-    columns = basis.values(z, basis.grid(z.amin(0), z.amax(0)))  # (rows, d, size)
+    at = evenly(z).at
+    columns = basis.values(at, basis.grid(at.amin(0), at.amax(0)))  # (rows, d, size)
     train = torch.arange(len(t)) % 4 != 0
     ridge = torch.eye(basis.size, dtype=z.dtype)
     factors = start.clone()
@@ -169,13 +171,14 @@ def single_nodes(
     if not 2 <= problem.size <= 5 or len(problem.t) < 20 * problem.size:
         return
     z, t = problem.z[:POINTS], problem.t[:POINTS, None]
+    at = evenly(z).at
     for product in (False, True):
-        model = _trained(z, t, product, seed, late)
+        model = _trained(at, t, product, seed, late)
         if model is None:
             continue
-        error = _off(model, z, t) / float(t.std())
+        error = _off(model, at, t) / float(t.std())
         with torch.no_grad():
-            edges = model.trace(z).edges[0]  # (rows, out, in)
+            edges = model.trace(at).edges[0]  # (rows, out, in)
         curves = edges.diagonal(dim1=1, dim2=2) if product else edges[:, 0]
         names = [curve_names(z[:, k], curves[:, k], functions, error) for k in range(problem.size)]
         for choice in itertools.islice(simplest_first(names), 3):

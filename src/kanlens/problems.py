@@ -12,6 +12,9 @@ from kanlens.functions import LIBRARY
 from kanlens.refit import Rows
 from kanlens.trees import Call, Tree, Variable, multiply, raise_to, substitute, transform, values, whole
 
+LARGEST = 1e75
+"""Size of numbers: fourth powers of larger ones are infinite."""
+
 TARGET = Variable(-1)
 """Stands for the problem's target in the tree of the law around it."""
 
@@ -49,14 +52,14 @@ class Problem:
         """Return the problem of other features and, with a factor, of the target divided by it.
 
         Features and factor are trees in this problem's features. A feature that is negative at all rows changes its
-        sign, because logarithms and powers want positive ones. None if one is not finite at a row.
+        sign, because logarithms and powers want positive ones. None if one is not finite at a row, or huge.
         """
         z = torch.stack([values(feature, self.z) for feature in features], 1) if features else self.z[:, :0]
         negative = (z < 0).all(0)
         z = torch.where(negative, -z, z)
         features = [multiply(whole(-1), f) if minus else f for f, minus in zip(features, negative, strict=True)]
         t = self.t if factor is None else self.t / values(factor, self.z)
-        if not (torch.isfinite(z).all() and torch.isfinite(t).all()):
+        if not all(bool((part.abs() < LARGEST).all()) for part in (z, t)):
             return None
         columns = tuple(substitute(feature, self.columns) for feature in features)
         if factor is None:

@@ -19,7 +19,7 @@ from kanlens.data import Array, on_cpu, pair, precision
 from kanlens.errors import InputError
 from kanlens.front import Front
 from kanlens.pool import Pool
-from kanlens.problems import Problem
+from kanlens.problems import LARGEST, Problem
 from kanlens.reductions import unscaled
 from kanlens.refit import Rows
 from kanlens.screening import distinct
@@ -29,9 +29,6 @@ from kanlens.tactics import Tactics
 from kanlens.trees import Number, Variable, add, complexity, multiply, planted
 from kanlens.univariate import Guess
 from kanlens.verdict import Verdict, symbols
-
-LARGEST = 1e75
-"""Size of the numbers in a table: fourth powers of larger ones are infinite."""
 
 NOISY = 3e-4
 """Error of the best smooth stand-in, as a share of the target's deviation, from which the data may have noise."""

@@ -9,7 +9,7 @@ A feature of both signs, or the sine or cosine of one, comes in by powers 0, 1 a
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -98,9 +98,9 @@ def signomials(
         yield trial.guesses(form)
 
 
-def waves(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Tree]:
-    """Yield the cosines and sines of features that range over a good part of a period."""
-    for k in range(problem.size):
+def waves(problem: Problem, functions: Mapping[str, Function], features: Iterable[int]) -> Iterator[Tree]:
+    """Yield the cosines and sines of those of some features that range over a good part of a period."""
+    for k in features:
         if float(problem.z[:, k].amax() - problem.z[:, k].amin()) > PERIOD:
             for name in ("cos", "sin"):
                 if name in functions:

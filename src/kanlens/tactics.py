@@ -21,7 +21,7 @@ from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
 from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
 from kanlens.surrogate import Surrogate, quick_error, surrogate
-from kanlens.trees import Number
+from kanlens.trees import Number, Sum
 from kanlens.univariate import Guess, univariate
 
 CURVE = 3e-4
@@ -165,8 +165,9 @@ class Tactics:
             yield from self._try(signomials(problem, FORMS, seed, starts=QUICK))
         self.agenda.push(problem.size - 0.95, self._try(signomials(problem, FORMS, seed)))
         self.agenda.push(problem.size + 0.4, self._try(signomials(problem, LONGER, seed)))
-        for number, wave in enumerate(waves(problem, self.functions) if whole else ()):
-            for forms, late in ((FORMS, 1.5), (LONGER, 4.0)):
+        sums_of = [k for k, column in enumerate(problem.columns) if isinstance(column, Sum)]  # as of two angles
+        for number, wave in enumerate(waves(problem, self.functions, range(problem.size) if whole else sums_of)):
+            for forms, late in ((FORMS, 1.5), (LONGER, 4.0)) if whole else ((FORMS, -0.9),):
                 self.agenda.push(
                     problem.size + late + 0.1 * number, self._try(signomials(problem, forms, seed, wave=wave))
                 )
