@@ -33,7 +33,7 @@ CLEAR = 1e-4
 ROUGH = 1e-3
 """The same from which its derivatives are too rough to tell what structure there is."""
 
-PURE = 0.7
+PURE = 0.8
 """Share of the stand-in's error that must be noise by its own estimate if the data are to be treated as noisy."""
 
 KINKED = 1e-4
