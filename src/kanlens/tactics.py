@@ -219,7 +219,8 @@ class Tactics:
         inside = interior(z)
         together = nodes(z[inside], smooth.slopes[inside])
         if together:
-            rank = problem.size - 1.3 + 5 * together[0].misfit
+            late = error > ROUGH * self.spread  # slopes that are this rough show nodes where there are none
+            rank = problem.size - 1.3 + 5 * together[0].misfit + late
             self.agenda.push(rank, self._join(joins(problem, smooth, together, self.functions), rank, error))
         if error > KINKED * self.spread:
             for number, smaller in enumerate(folded(problem, self.functions)):
