@@ -1,15 +1,24 @@
 """Coordinates in which features lie evenly."""
 
+import itertools
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanlens import LIBRARY
+from kanlens import LIBRARY, SearchSettings
+from kanlens.agenda import Agenda
+from kanlens.budget import Budget
 from kanlens.nodes import products
+from kanlens.pool import Pool
 from kanlens.problems import Problem
 from kanlens.refit import Rows, mean_square
 from kanlens.spreading import evenly
-from kanlens.trees import Number, Variable
+from kanlens.tactics import Tactics
+from kanlens.trees import Number, Variable, add, multiply
+
+RANGES = ((1, 5, (4, 5)), (1, 5, (6, 7)))
+"""Of two angles and of two sides, with the seeds of each."""
 
 
 def uniform(low: float, high: float, count: int = 400, seed: int = 0) -> torch.Tensor:
@@ -48,3 +57,18 @@ def test_a_reduction_to_huge_numbers_is_none() -> None:
     problem = Problem.of(Rows(x, x[:, 0]))
     assert problem.reduced([Variable(0)], Number(1e-74)) is not None
     assert problem.reduced([Variable(0)], Number(1e-76)) is None
+
+
+def test_the_difference_of_two_angles_is_tried_as_a_wave() -> None:
+    angles, sides = (torch.stack([uniform(low, high, seed=k) for k in seeds], 1) for low, high, seeds in RANGES)
+    x = torch.cat([angles, sides], 1)
+    rows = Rows(x, (sides.square().sum(1) - 2 * sides.prod(1) * (angles[:, 0] - angles[:, 1]).cos()).sqrt())
+    difference = add(Variable(0), multiply(Number(-1.0), Variable(1)))
+    problem = Problem.of(rows).reduced([difference, Variable(2), Variable(3)])
+    assert problem is not None
+    budget = Budget()
+    pool, agenda = Pool(rows, 1e-16, SearchSettings(), budget), Agenda(budget)
+    tactics = Tactics(pool, agenda, lambda guesses: pool.consider(guesses, noisy=False))
+    list(tactics._by_exponents(problem, whole=False))
+    found = (pool.shortest_exact() for _ in agenda.steps())
+    assert next(filter(None, itertools.islice(found, 12)), None) is not None
