@@ -14,7 +14,7 @@ FLOORS = (
     "cardinal",
     "bases functions solvers data preparation tables constants simplify expressions languages container",
     "native powers expansions trees surrogate exponents",
-    "kernels dimensions turns",
+    "kernels dimensions turns spreading",
     "operators checkpoints jets",
     "combination",
     "layer",
