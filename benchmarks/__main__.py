@@ -42,6 +42,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "classics": suites.classics,
     "strogatz": suites.strogatz,
     "compositions": suites.compositions,
+    "drawn": suites.drawn,
     "dummies": suites.dummies,
     "tables": tables,
     "scale": scale,

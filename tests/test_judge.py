@@ -58,4 +58,4 @@ def test_the_suites_say_how_many_rows_they_take() -> None:
     assert len(laws) == 48
     assert laws["Nguyen-1"].rows == 20
     assert laws["Jin-1"].sample(0, rows=laws["Jin-1"].rows).shape == (100, 2)
-    assert all(law.rows == 1000 for law in read(FOLDER / "compositions.txt"))
+    assert all(law.rows == 1000 for name in ("compositions", "drawn") for law in read(FOLDER / f"{name}.txt"))
