@@ -40,7 +40,7 @@ def points(rows: int, columns: int, low: float = 1, high: float = 4, seed: int =
     return low + (high - low) * torch.rand(rows, columns, generator=generator, dtype=torch.float64)
 
 
-def found(x: Tensor, y: Tensor, seconds: float = 40) -> Front:
+def found(x: Tensor, y: Tensor, seconds: float = 120) -> Front:
     return search(x, y, names=NAMES[: x.shape[1]], settings=SearchSettings(seconds=seconds))
 
 
