@@ -17,7 +17,7 @@ from kanlens.budget import Budget, TimeIsUpError, watched
 from kanlens.compounds import nested
 from kanlens.constants import Named
 from kanlens.hinges import hinges
-from kanlens.multivariate import few_terms, sums
+from kanlens.multivariate import few_terms, power_products, sums
 from kanlens.naming import curve_names
 from kanlens.nodes import products, single_nodes
 from kanlens.pool import Pool
@@ -460,3 +460,20 @@ def test_a_sum_is_not_looked_for_first_where_nothing_smooth_fits(monkeypatch: py
     x = points(200, 2, 1, 2)
     front = search(x, torch.sin(40 * x.prod(1)), settings=SearchSettings(seconds=None, steps=9))
     assert not front.exact
+
+
+def test_a_power_product_is_found_where_noise_changes_the_sign_of_small_targets() -> None:
+    x = points(1000, 4, 1, 5)
+    clean = x[:, 0] * x[:, 1] ** 4 / (x[:, 2] * x[:, 3]) ** 2
+    noise = torch.randn(1000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    y = clean + 0.1 * clean.std() * noise
+    assert (y < 0).any()
+    for sign in (1, -1):
+        kinds = power_products(Problem.of(Rows(x, sign * y)))
+        assert "(* (^ x1 4) (^ x2 -2) (^ x3 -2) c x0)" in {shape(guess.tree) for kind in kinds for guess in kind}
+
+
+def test_a_target_of_both_signs_is_no_power_product() -> None:
+    x = points(200, 2, 1, 5)
+    assert not list(power_products(Problem.of(Rows(x, x[:, 0] - x[:, 1]))))
+    assert not list(power_products(Problem.of(Rows(x, torch.zeros(200, dtype=torch.float64)))))

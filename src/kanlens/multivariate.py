@@ -32,6 +32,12 @@ INTERVALS = (10, 20, 40)
 CLOSE = 1e-2
 """Error, as a share of the target's deviation, from which the curves of a sum are worth naming."""
 
+CHANGED = 0.1
+"""Size of the targets of the rarer sign, as a share of the others', up to which noise may have changed their sign."""
+
+SHARPENED = 5
+"""Steps that bring the exponents of a power product from logarithms of the target to the target itself."""
+
 MOST_FEATURES = 3000
 """Features that a dictionary may have."""
 
@@ -45,21 +51,44 @@ NATURAL = ("sin", "cos", "exp", "log")
 def power_products(problem: Problem) -> Iterator[list[Guess]]:
     """Yield the product of powers that a linear fit of the logarithms gives, exponents rounded.
 
-    Rows count in proportion to their target, as far as the target itself is to be met.
+    Rows count in proportion to their target, as far as the target itself is to be met. So those do not count where
+    noise has changed its sign, which are small ones if the target is such a product.
     """
-    if not (problem.z > 0).all() or not ((problem.t > 0).all() or (problem.t < 0).all()) or not problem.size:
+    if not (problem.z > 0).all() or not problem.size:
         return
-    size = problem.t.abs()
-    weight = size * problem.felt()
-    logs = problem.z.log()
-    *slopes, _ = coefficients(logs, size.log(), weight)
+    felt = problem.felt()
+    weighty = felt * problem.t
+    sign = 1.0 if float(weighty.clamp_min(0).norm()) > float(weighty.clamp_max(0).norm()) else -1.0
+    size, weighty, logs = sign * problem.t, sign * weighty, problem.z.log()
+    there = size > 0
+    if not float(weighty[~there].norm()) < CHANGED * float(weighty[there].norm()):
+        return
+    start = logs.new_tensor(coefficients(logs[there], size[there].log(), weighty[there]))
+    slopes = _sharpened(start, logs, size, felt)[:-1].tolist()
     for bottom in (1, 2, 6):
         exponents = [Fraction(round(p * bottom), bottom) for p in slopes]
         before = monomial(exponents)
         base = values(before, problem.z)
-        c = float((problem.felt() ** 2 * base * problem.t).sum() / (problem.felt() ** 2 * base**2).sum())
-        error = float(((c * base - problem.t) * problem.felt()).square().mean())
+        c = float((felt**2 * base * problem.t).sum() / (felt**2 * base**2).sum())
+        error = float(((c * base - problem.t) * felt).square().mean())
         yield [Guess(problem.formula(multiply(Number(c), before)), error)]
+
+
+def _sharpened(constants: Tensor, logs: Tensor, size: Tensor, felt: Tensor) -> Tensor:
+    """Return exponents and logarithmic factor after Gauss and Newton's steps on the target itself.
+
+    Fitted to logarithms, they are biased by noise, which is not even there.
+    """
+    lines = torch.cat([logs, torch.ones_like(size)[:, None]], 1)
+    best, least, trial = constants, math.inf, constants
+    for _ in range(SHARPENED):
+        product = (lines @ trial).exp()
+        error = float((felt * (size - product)).square().mean())
+        if not error < least:
+            break
+        best, least = trial, error
+        trial = trial + logs.new_tensor(coefficients(logs, size / product - 1, felt * product))
+    return best
 
 
 def polynomials(problem: Problem) -> Iterator[list[Guess]]:
