@@ -17,6 +17,7 @@ from kanlens.errors import InputError, UnknownNameError
 from kanlens.languages import LANGUAGES, column, print_with, quoted
 from kanlens.network import KAN, SymbolicEdges, Width, multiply
 from kanlens.pieces import Pieces, pieces
+from kanlens.portraits import anywhere
 
 Writer = Callable[[Sequence["Written"], str, str, Sequence[str], Sequence[str]], str]
 """Layers, language, name, names of the inputs and lines about the network, to source text."""
@@ -59,12 +60,7 @@ class Written:
 @torch.no_grad()
 def difference(model: KAN, layers: Sequence[Written], rows: int = 1000) -> float:
     """Return how far written layers are from their network at most, on random points in the range of its grids."""
-    first = model.layers[0]
-    inner = first.basis.inner(first.grid.double())
-    draw = torch.Generator().manual_seed(0)
-    share = torch.rand(rows, len(inner), generator=draw, dtype=torch.float64, device="cpu").to(inner)
-    x = inner[:, 0] + (inner[:, -1] - inner[:, 0]) * share
-    here = x
+    here = x = anywhere(model, rows)
     for layer in layers:
         here = layer(here)
     return float((here - model(x)).abs().nan_to_num(0).max())
