@@ -104,6 +104,14 @@ def test_a_kink_is_not_taken_for_noise() -> None:
     assert error(front, "cos(7*a/10)*atan(2*Abs(b))", x) < 1e-8
 
 
+def test_a_quotient_of_polynomials_is_found_before_networks_are_trained() -> None:
+    x = points(300, 2)
+    y = x[:, 0] * (3 - x[:, 0] - x[:, 1] / (2 + x[:, 0]))
+    front = search(x, y, names=["a", "b"], settings=SearchSettings(steps=20))
+    assert front.exact
+    assert error(front, "a*(3 - a - b/(2 + a))", x) < 1e-8
+
+
 def test_a_law_is_found_under_noise() -> None:
     x = points(500, 2)
     clean = x[:, 0] * x[:, 1] ** 2

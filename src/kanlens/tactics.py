@@ -145,6 +145,7 @@ class Tactics:
         if not self.noisy:
             yield from self._try(sums(problem, self.functions, 0.0, CLEAR))
             self.agenda.push(problem.size - 1.45, self._try(products(problem, self.functions, CLEAR)))
+        self.agenda.push(problem.size - 1.42, self._try(implicit(problem)))  # tenths of a second
         self.agenda.push(problem.size - 1, self._try(few_terms(problem)))
         rough = error > (0.3 if self.noisy else ROUGH) * self.spread
         for number, smaller in enumerate(indices(problem) if rough else ()):
@@ -225,7 +226,6 @@ class Tactics:
         if error > KINKED * self.spread:
             for number, smaller in enumerate(folded(problem, self.functions)):
                 self.agenda.push(problem.size - 0.9 + 0.1 * number, self.solve(smaller, error / 10))
-        self.agenda.push(problem.size + 0.5, self._try(implicit(problem)))
 
     def _join(self, found: Iterator[tuple[float, Problem]], rank: float, error: float) -> Iterator[None]:
         """Reduce a problem by a node of curves, which are only as exact as they are read off; the next one waits."""
