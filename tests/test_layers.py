@@ -28,7 +28,7 @@ FLOORS = (
     "training multivariate reductions hinges screening joins",
     "hypotheses",
     "convergence pruning snapping compiler nodes tuning",
-    "lettering portraits palettes recording selection tactics",
+    "lettering portraits palettes recording selection tactics canvas",
     "layout mathml effects",
     "captions",
     "rounding",

@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import Collection, LineCollection, PathCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -66,6 +67,10 @@ def drawn(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=40)
     return file.getvalue()
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    return np.asarray(plt.imread(io.BytesIO(drawn(figure))))
 
 
 @pytest.mark.parametrize("widths", [[1, 1], [2, 5, 1], [2, (2, 1), 1], [3, (0, (3,)), (1, 2)], [4, 6, 3, 2]], ids=str)
@@ -282,6 +287,29 @@ def test_frames_are_white_inside() -> None:
 def test_a_wrong_call_is_answered(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         plot(KAN([2, 1]), **{"x": points(50, 2)} | options)
+
+
+def test_pictures_are_those_that_matplotlib_draws() -> None:
+    figure = plot(rich(), points(50, 3), names=["theta", "x_1", r"$\beta$"], ticks=True)
+    mine = pixels(figure)
+    np.testing.assert_array_equal(mine, pixels(figure))  # the second time all mathematics is remembered
+    FigureCanvasAgg(figure)
+    np.testing.assert_array_equal(mine, pixels(figure))
+
+
+def test_mathematics_is_parsed_once_for_all_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn(plot(KAN([2, 1]), points(50, 2)))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("matplotlib._mathtext.Parser.parse", refuse)
+    drawn(plot(KAN([2, 1], seed=1), points(60, 2)))
+
+
+def test_an_option_that_no_file_has_is_refused() -> None:
+    with pytest.raises(TypeError, match="dpl"):
+        plot(rich(), points(50, 3)).savefig(io.BytesIO(), dpl=300)
 
 
 @pytest.mark.parametrize(

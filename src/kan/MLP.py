@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from kan.hypothesis import plot_tree
 from kan.loops import minimise
 from kan.penalties import entropy
 from kanlens.arrangement import best_orders, length
+from kanlens.canvas import Canvas
 from kanlens.data import Array
 from kanlens.errors import InputError
 from kanlens.network import Width
@@ -206,7 +206,7 @@ class MLP(nn.Module):
     def plot(self, beta: float = 3, scale: float = 1.0, metric: str = "w") -> Figure:
         """Return a picture of the connections, blue for positive weights and red for negative ones."""
         figure = Diagram(figsize=(5 * scale, 1.5 * scale * self.depth))
-        FigureCanvasAgg(figure)
+        Canvas(figure)
         ax = figure.add_axes((0, 0, 1, 1))
         ax.axis("off")
         places = [[(i + 0.5) / n for i in range(n)] for n in self.width]

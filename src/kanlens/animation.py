@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from kanlens.canvas import Canvas
 from kanlens.charts import bare
 from kanlens.container import write_atomically
 from kanlens.data import Array
@@ -101,7 +101,7 @@ def _picture(snapshots: Sequence[Snapshot], number: int, x: Array, dpi: int, opt
     colors = as_palette(options.get("palette", "colour"))
     wide, high = plot(snapshots[-1].model, x, **options).get_size_inches()
     figure = Diagram(figsize=(wide, high + STRIP), facecolor=colors.paper, dpi=dpi)
-    canvas = FigureCanvasAgg(figure)
+    canvas = Canvas(figure)
     share = STRIP / (high + STRIP)
     plot(snapshots[number].model, x, ax=figure.add_axes((0, share, 1, 1 - share)), **options)
     below = figure.add_axes((0.16, 0.34 * share, 0.78, 0.56 * share))

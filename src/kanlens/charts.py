@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from kanlens.candidates import Candidate
+from kanlens.canvas import Canvas
 from kanlens.captions import is_mathematics
 from kanlens.data import Array, table
 from kanlens.errors import InputError
@@ -283,7 +283,7 @@ def _axes(ax: Axes | None, size: tuple[float, float], colors: Palette) -> tuple[
     """Return axes without a box, those that are given or new ones."""
     if ax is None:
         figure: Figure = Diagram(figsize=size, layout="constrained", facecolor=colors.paper)
-        FigureCanvasAgg(figure)
+        Canvas(figure)
         ax = figure.add_subplot()
     bare(ax, colors)
     return ax.figure.figure, ax

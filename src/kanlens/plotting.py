@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from kanlens.canvas import Canvas
 from kanlens.captions import Bounds, Caption, Hand, bounds_of, ink, is_mathematics
 from kanlens.data import Array, table
 from kanlens.errors import InputError
@@ -165,7 +165,7 @@ class _Pen:
         """Make a figure of the size that is needed."""
         left, bottom, right, top = bounds
         figure = Diagram(figsize=(scale * (right - left), scale * (top - bottom)), facecolor=palette.paper)
-        FigureCanvasAgg(figure)
+        Canvas(figure)
         axes = figure.add_axes((0, 0, 1, 1))
         return cls._frame(figure, axes, bounds, scale, palette)
 

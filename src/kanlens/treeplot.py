@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
+from kanlens.canvas import Canvas
 from kanlens.errors import InputError
 from kanlens.plotting import Diagram
 from kanlens.structure import Part
@@ -56,7 +56,7 @@ def plot_tree(part: Part, *, names: Sequence[str] | None = None, style: Literal[
     if style not in ("tree", "box"):
         raise InputError(f"expected style 'tree' or 'box', got {style!r}.")
     figure = Diagram(figsize=(STEP * count + 0.4, LEVEL * part.height + 0.6))
-    FigureCanvasAgg(figure)
+    Canvas(figure)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(-0.7, count - 0.3), ylim=(-0.5, part.height + 0.4))
     ax.axis("off")
