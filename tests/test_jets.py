@@ -12,9 +12,11 @@ from torch import Tensor
 
 from kan import MultKAN
 from kan.utils import batch_hessian, batch_jacobian
-from kanlens import KAN, BSpline, InputError, jets, snap
+from kanlens import KAN, LIBRARY, BSpline, Candidate, Function, InputError, jets
+from kanlens.network import Edge
 from kanlens.regrid import regrid
 from kanlens.structure import gradients, hessians
+from kanlens.surgery import with_symbols
 
 
 def points(rows: int = 30, inputs: int = 2, reach: float = 0.9) -> Tensor:
@@ -36,6 +38,16 @@ def cut(model: KAN) -> KAN:
     return model
 
 
+def named(model: KAN, *edges: tuple[Edge, str]) -> KAN:
+    """Return the network with symbols of the given names, each with constants of its own, on some edges."""
+    affine = [(0.7 + 0.1 * n, 0.3, 1.2 - 0.3 * n, 0.1 * n) for n in range(len(edges))]
+    return with_symbols(model, {e: Candidate(LIBRARY[f], a, 1.0) for (e, f), a in zip(edges, affine, strict=True)})
+
+
+WAVES = [(Edge(0, o, i), "x") for o in range(2) for i in range(2)] + [(Edge(1, 0, i), "sin") for i in range(2)]
+MIXED = [(Edge(0, 1, 0), "exp"), (Edge(0, 0, 1), "tanh"), (Edge(0, 2, 1), "x"), (Edge(1, 0, 0), "x^2")]
+MIXED += [(Edge(0, 0, 0), "exp"), (Edge(1, 0, 2), "J0"), (Edge(1, 0, 1), "0")]
+
 MODELS = {
     "one layer": lambda: network([2, 1]),
     "two layers": lambda: network([2, 3, 1]),
@@ -47,6 +59,9 @@ MODELS = {
     "one interval": lambda: network([2, 2, 1], intervals=1),
     "uneven grids": lambda: uneven(network([2, 2, 1]), points()),
     "an edge cut": lambda: cut(network([2, 2, 1])),
+    "symbols alone": lambda: named(network([2, 2, 1]), *WAVES),
+    "symbols beside splines": lambda: named(network([2, 3, 1]), *MIXED),
+    "symbols multiplied": lambda: named(network([2, (1, (2, 2)), 1]), *MIXED),
 }
 
 
@@ -64,8 +79,8 @@ class Plain(torch.nn.Module):
         self.core = core
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer, _, width in self.core.parts():
-            nodes = layer(x)
+        for layer, symbols, width in self.core.parts():
+            nodes = layer(x) + symbols(x)
             x = nodes[:, : width.sums]
             for group in width.groups()[width.sums :]:
                 x = torch.cat([x, nodes[:, list(group)].prod(1, keepdim=True)], 1)
@@ -138,19 +153,26 @@ def test_grids_that_move_are_noticed() -> None:
     torch.testing.assert_close(gradients(model, x), gradients(Plain(model), x))
 
 
-def test_networks_that_are_no_small_ones_of_splines_alone_have_no_jet() -> None:
+def test_networks_that_are_no_small_ones_of_splines_and_symbols_have_no_jet() -> None:
     x = points()
     assert network([2, 2, 1], degree=jets.DEGREE + 1).jet(x, 1) is None
     assert network([jets.INPUTS + 1, 1]).jet(points(inputs=jets.INPUTS + 1), 1) is None
     assert network([2, 400, 400, 1]).jet(x, 1) is None
-    named = snap(network([2, 1]), x, x[:, :1] + x[:, 1:], library=["x"])
-    assert named.jet(x, 1) is None
-    torch.testing.assert_close(gradients(named, x), torch.ones_like(x))
 
 
-def test_hooks_of_layers_are_called() -> None:
-    model, called = network([2, 2, 1]), []
-    model.layers[1].register_forward_hook(lambda *_: called.append(True))
+def test_functions_of_ones_own_are_derived_by_autograd() -> None:
+    own, x = Function("cubed", lambda u: u * u * u, "cubed", 3), points()
+    model = with_symbols(network([2, 1]), {Edge(0, 0, i): Candidate(own, (1.0, 0.5, 2.0, 0.0), 1.0) for i in range(2)})
+    jet = model.jet(x, 2)
+    assert jet is not None
+    assert jet.curvatures is not None
+    torch.testing.assert_close(jet.curvatures[:, :, 0].permute(2, 0, 1), torch.diag_embed(12 * (x + 0.5)))
+
+
+@pytest.mark.parametrize("part", ["layers", "symbols"])
+def test_hooks_of_layers_are_called(part: str) -> None:
+    model, called = named(network([2, 2, 1]), *WAVES), []
+    getattr(model, part)[1].register_forward_hook(lambda *_: called.append(True))
     gradients(model, points())
     assert called
 

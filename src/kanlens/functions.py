@@ -60,11 +60,21 @@ class Function:
 
     def slope(self, x: Tensor) -> Tensor:
         """Return the derivative at `x`."""
-        if self.derivative is not None:
-            return self.derivative(x)
+        return self.orders(x, 2)[1] if self.derivative is None else self.derivative(x)
+
+    def orders(self, x: Tensor, count: int) -> list[Tensor]:
+        """Return the values at `x` and their derivatives, `count` in all, which can be derived further."""
         with torch.enable_grad():
-            point = x.detach().requires_grad_()
-            return torch.autograd.grad(self.torch(point).sum(), point)[0]
+            point = x if x.requires_grad else x.detach().requires_grad_()
+            found = [self.torch(point)]
+            if count > 1 and self.derivative is not None:
+                found.append(self.derivative(point))
+            while len(found) < count:
+                if found[-1].requires_grad:
+                    found.append(torch.autograd.grad(found[-1].sum(), point, create_graph=True)[0])
+                else:  # a constant
+                    found.append(torch.zeros_like(point))
+        return found if torch.is_grad_enabled() and x.requires_grad else [each.detach() for each in found]
 
     def symbolic(self, x: "Expr") -> "Expr":
         """Return the function of a sympy expression."""

@@ -17,7 +17,7 @@ A. Griewank and A. Walther, *Evaluating Derivatives* (2008), chapter 13, on Tayl
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from kanlens.bases import BSpline
+from kanlens.functions import Function
 
 INPUTS = 4
 """Inputs up to which all second derivatives are carried, whose number is their square."""
@@ -65,28 +66,45 @@ class Pieces:
         return cls(ends, knots, middles, table, len(orders))
 
 
+class Symbols(NamedTuple):
+    """Hold edges that are symbols: constants `(edges, 4)`, their functions, and where they lead to and come from."""
+
+    affine: Tensor
+    functions: tuple[Function, ...]
+    out: list[int]
+    in_: list[int]
+
+
 class Stage(NamedTuple):
     """Hold a layer: coefficients `(out, in, size)`, weights `(out, in)` of its residual, and its sub-nodes' use.
 
-    The first `sums` of them are nodes, the others are multiplied in groups of `products`.
+    The first `sums` of them are nodes, the others are multiplied in groups of `products`. `pieces` is None where no
+    edge is a spline, `symbols` where none is a symbol.
     """
 
     coef: Tensor
     weight: Tensor | None
-    pieces: Pieces
+    pieces: Pieces | None
     residual: str
+    symbols: Symbols | None
     sums: int
     products: tuple[int, ...]
 
     def freed(self) -> "Stage":
         """Return the same layer with parameters that nothing else is derived by."""
-        weight = None if self.weight is None else self.weight.detach().requires_grad_()
-        return self._replace(coef=self.coef.detach().requires_grad_(), weight=weight)
+        coef, weight, affine = (None if each is None else each.detach().requires_grad_() for each in self._learnt)
+        assert coef is not None
+        symbols = None if self.symbols is None or affine is None else self.symbols._replace(affine=affine)
+        return self._replace(coef=coef, weight=weight, symbols=symbols)
 
     @property
     def parameters(self) -> list[Tensor]:
-        """Return the coefficients and the weights."""
-        return [self.coef] if self.weight is None else [self.coef, self.weight]
+        """Return the coefficients, the weights and the constants of symbols."""
+        return [each for each in self._learnt if each is not None]
+
+    @property
+    def _learnt(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        return self.coef, self.weight, None if self.symbols is None else self.symbols.affine
 
 
 def parameters(stages: Sequence[Stage]) -> list[Tensor]:
@@ -119,8 +137,8 @@ class Jet(NamedTuple):
         return Jet(values, *rest)
 
 
-def serves(x: Tensor, layers: Sequence[Any]) -> bool:
-    """Tell whether jets are carried for such points `(batch, in)` and layers: else autograd derives the layers."""
+def serves(x: Tensor, layers: Sequence[Any], symbols: Sequence[Any]) -> bool:
+    """Tell whether jets are carried for such points `(batch, in)` and modules: else autograd derives these."""
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return False
     if x.dim() != 2 or x.shape[1] > INPUTS or x.device.type != "cpu":
@@ -133,10 +151,9 @@ def serves(x: Tensor, layers: Sequence[Any]) -> bool:
             isinstance(layer.basis, BSpline)
             and layer.basis.degree <= DEGREE
             and layer.coef.dtype == layer.grid.dtype == x.dtype
-            and not layer._forward_hooks
-            and not layer._forward_pre_hooks
             for layer in layers
         )
+        and not any(module._forward_hooks or module._forward_pre_hooks for module in [*layers, *symbols])
     )
 
 
@@ -149,7 +166,7 @@ def outputs(x: Tensor, stages: Sequence[Stage]) -> Tensor:
     return _Jets(x, stages).order(0).T.contiguous()
 
 
-def carry(x: Tensor, stages: Sequence[Stage], order: int, places: "list[_Place] | None" = None) -> Jet:
+def carry(x: Tensor, stages: Sequence[Stage], order: int, places: "list[_Place | None] | None" = None) -> Jet:
     """Return the outputs at the points `x (in, batch)` with their derivatives up to an order; all can be derived.
 
     `places` are where the points and what becomes of them lie, layer by layer; what is missing is added.
@@ -158,7 +175,7 @@ def carry(x: Tensor, stages: Sequence[Stage], order: int, places: "list[_Place] 
     jet = Jet(x)
     for number, stage in enumerate(stages):
         if number == len(places):
-            places.append(_Place(jet.values.detach(), stage))
+            places.append(None if stage.pieces is None else _Place(jet.values.detach(), stage.pieces, stage.residual))
         jet = _summed(jet, curves(jet.values, stage, order + 1, places[number]), first=not number)
         if stage.products:
             jet = _multiplied(jet, stage)
@@ -193,11 +210,34 @@ def _multiplied(jet: Jet, stage: Stage) -> Jet:
     return Jet(values, *rest)
 
 
-def curves(x: Tensor, stage: Stage, count: int, place: "_Place") -> tuple[Tensor, ...]:
+def curves(x: Tensor, stage: Stage, count: int, place: "_Place | None") -> Sequence[Tensor]:
     """Return the edges' functions and derivatives at `x (in, batch)`, `count` in all, each `(in, out, batch)`."""
-    local = torch.bmm(stage.coef.transpose(0, 1), stage.pieces.derivatives)  # (in, out, orders x intervals)
-    found: tuple[Tensor, ...] = _applied(_Curves, x, local, stage.weight, stage, count, place)
-    return found
+    named = [] if stage.symbols is None else _named(x, stage.symbols, stage.coef, count)
+    if place is None:
+        return named
+    local = torch.bmm(stage.coef.transpose(0, 1), place.pieces.derivatives)  # (in, out, orders x intervals)
+    found: tuple[Tensor, ...] = _applied(_Curves, x, local, stage.weight, count, place)
+    return [spline + symbol for spline, symbol in zip(found, named, strict=True)] if named else found
+
+
+def _named(x: Tensor, symbols: Symbols, coef: Tensor, count: int) -> list[Tensor]:
+    r"""Return the functions and derivatives of the symbols, :math:`c\,a^k f^{(k)}(a x + b)`, zeros for other edges."""
+    names = [function.name for function in symbols.functions]
+    alike = [[edge for edge, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
+    order = [edge for edges in alike for edge in edges]
+    out, inputs, _ = coef.shape
+    # where all edges are symbols, the coefficients have derivatives as well, which are 0
+    a, b, c, d = (symbols.affine[order] + coef[:0].sum()).T[..., None]
+    u = torch.addcmul(b, a, x[[symbols.in_[edge] for edge in order]])
+    parts = u.tensor_split(list(accumulate(map(len, alike)))[:-1])
+    found = [symbols.functions[edges[0]].orders(part, count) for edges, part in zip(alike, parts, strict=True)]
+    place = torch.tensor([symbols.in_[edge] * out + symbols.out[edge] for edge in order])
+    curves = []
+    for number, each in enumerate(zip(*found, strict=True)):
+        values = torch.cat(each) if len(each) > 1 else each[0]
+        values = torch.addcmul(d, c, values) if number == 0 else c * a**number * values
+        curves.append(x.new_zeros(inputs * out, x.shape[1]).index_copy(0, place, values).view(inputs, out, -1))
+    return curves
 
 
 class _Place:
@@ -207,11 +247,10 @@ class _Place:
     `(in, 1, batch)` but the interval.
     """
 
-    def __init__(self, x: Tensor, stage: Stage) -> None:
-        pieces = stage.pieces
+    def __init__(self, x: Tensor, pieces: Pieces, residual: str) -> None:
         inside = torch.minimum(torch.maximum(x, pieces.ends[:, :1]), pieces.ends[:, 1:])
         self.interval = torch.searchsorted(pieces.knots, inside.detach().contiguous(), right=True)
-        self.x, self.residual = x, stage.residual
+        self.x, self.pieces, self.residual = x, pieces, residual
         self.powers = [(inside - pieces.middles.gather(1, self.interval))[:, None]]
         for order in range(2, pieces.orders):
             self.powers.append(self.powers[-1] * self.powers[0] / order)
@@ -262,12 +301,12 @@ class _Curves(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, local: Tensor, weight: Tensor | None, stage: Stage, count: int, place: _Place
+        ctx: Any, x: Tensor, local: Tensor, weight: Tensor | None, count: int, place: _Place
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        ctx.stage, ctx.place = stage, place
+        ctx.place = place
         ctx.save_for_backward(x, local, weight)
-        found = _evaluated(local, weight, place, stage.pieces.orders, count + ctx.needs_input_grad[0])
+        found = _evaluated(local, weight, place, place.pieces.orders, count + ctx.needs_input_grad[0])
         ctx.further = found[1:]
         return tuple(found[:count])
 
@@ -276,19 +315,19 @@ class _Curves(torch.autograd.Function):
         x, local, weight = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # a derivative of this derivative is wanted
-            orders = ctx.stage.pieces.orders
-            values = _evaluated(local, weight, _Place(x, ctx.stage), orders, len(grads))
-            return *_derived(values, grads, (x, local, weight), wanted), None, None, None
+            place = _Place(x, ctx.place.pieces, ctx.place.residual)
+            values = _evaluated(local, weight, place, place.pieces.orders, len(grads))
+            return *_derived(values, grads, (x, local, weight), wanted), None, None
         by_x = by_local = by_weight = None
         known = {order: grad for order, grad in enumerate(grads) if grad is not None}
         if wanted[0]:
             by_x = sum((grad * ctx.further[order]).sum(1) for order, grad in known.items())
         if wanted[1]:
-            by_local = _by_local(local, ctx.place, ctx.stage.pieces.orders, known)
+            by_local = _by_local(local, ctx.place, ctx.place.pieces.orders, known)
         if weight is not None and wanted[2]:
             rises = ctx.place.rises(len(grads))
             by_weight = sum((grad * rises[order]).sum(2) for order, grad in known.items()).T
-        return by_x, by_local, by_weight, None, None, None
+        return by_x, by_local, by_weight, None, None
 
 
 def _by_local(local: Tensor, place: _Place, orders: int, grads: dict[int, Tensor]) -> Tensor:
@@ -338,7 +377,7 @@ class _Jets:
     def __init__(self, x: Tensor, stages: Sequence[Stage]) -> None:
         self.x, self.stages = x, stages
         self.freed = [stage.freed() for stage in stages]
-        self.places: list[_Place] = []
+        self.places: list[_Place | None] = []
         self.jet = carry(x.detach().T.contiguous(), self.freed, 1, self.places)
         self._curvatures: Tensor | None = None
 

@@ -126,14 +126,16 @@ class KANLayer(Quick):
         self._look_again()
         return self._masked(self.weight)
 
-    def stage(self, sums: int, products: tuple[int, ...]) -> jets.Stage:
-        """Return what carries jets through a layer of splines that leads to sums and products."""
+    def stage(self, symbols: jets.Symbols | None, sums: int, products: tuple[int, ...]) -> jets.Stage:
+        """Return what carries jets through a layer with symbols beside it that leads to sums and products."""
         self._look_again()
+        if self._blank and symbols is not None:
+            return jets.Stage(self.coef, None, None, self.residual, symbols, sums, products)
         if self._pieces is None:
             assert isinstance(self.basis, BSpline)
             self._pieces = jets.Pieces.of(self.basis, self.grid)
         weight = self._masked(self.weight) if self.has_residual else None
-        return jets.Stage(self._masked(self.coef), weight, self._pieces, self.residual, sums, products)
+        return jets.Stage(self._masked(self.coef), weight, self._pieces, self.residual, symbols, sums, products)
 
     def _masked(self, parameter: Tensor) -> Tensor:
         """Return a parameter `(out, in, ...)` with zeros for the edges that are cut off."""

@@ -200,6 +200,10 @@ class SymbolicEdges(Quick):
         steep = c * self._apply_functions(u, slope=True)
         return torch.stack([steep * at, steep, self._apply_functions(u), torch.ones_like(u)], 2), steep * a
 
+    def held(self) -> jets.Symbols | None:
+        """Return the symbols for what carries jets through them, None where there are none."""
+        return jets.Symbols(self.affine, self.functions, self.out, self.in_) if len(self) else None
+
     def spread(self, values: Tensor, in_features: int) -> Tensor:
         """Put flat values `(batch, edges)` at their places, `(batch, out, in)`."""
         place = [out * in_features + in_ for out, in_ in zip(self.out, self.in_, strict=True)]
@@ -351,7 +355,7 @@ class KAN(Viewable, Quick):
     def jet(self, x: Tensor, order: int) -> jets.Jet | None:
         """Return the outputs with their derivatives by the inputs `x (batch, in)` up to an order, 1 or 2.
 
-        They can be derived by parameters and inputs. Networks that are not small, or not of splines alone,
+        They can be derived by parameters and inputs. Networks that are not small, or not of splines and symbols,
         have none; autograd derives these.
         """
         self._check(x)
@@ -360,10 +364,10 @@ class KAN(Viewable, Quick):
         return jets.carry(x.T.contiguous(), self._stages(), order)
 
     def _bears_jets(self, x: Tensor) -> bool:
-        return not any(len(symbols) for symbols in self.symbols) and jets.serves(x, self.layers)
+        return jets.serves(x, self.layers, [symbols for symbols in self.symbols if len(symbols)])
 
     def _stages(self) -> list[jets.Stage]:
-        return [layer.stage(width.sums, width.products) for layer, _, width in self.parts()]
+        return [layer.stage(symbols.held(), width.sums, width.products) for layer, symbols, width in self.parts()]
 
     def trace(self, x: Tensor) -> Trace:
         """Return the values at all nodes and edges for the inputs `x (batch, in)`."""
