@@ -661,6 +661,26 @@ def test_training_goes_on_with_symbols(exact: KAN, dataset: dict[str, torch.Tens
     assert model.symbolic_formula() == exact.symbolic_formula()
 
 
+def test_constants_are_recognised_once_until_something_changes(exact: KAN, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, asked = copy.deepcopy(exact), []
+
+    def settle(core: Any, *_: Any) -> Any:
+        asked.append(core)
+        return core
+
+    monkeypatch.setattr("kan.named.settle", settle)
+    first = model.symbolic_formula()
+    assert not asked  # auto_symbolic has done so
+    model.fix_symbolic(1, 0, 0, "x^2", verbose=False)
+    other = model.symbolic_formula()
+    assert len(asked) == 1
+    assert model.symbolic_formula() == other != first
+    with torch.no_grad():
+        model.core.symbols[0].affine.mul_(1.5)
+    assert model.symbolic_formula() != other
+    assert len(asked) == 2
+
+
 def test_formulas_in_other_variables(exact: KAN) -> None:
     outputs, variables = exact.symbolic_formula(var=["a", "b"])
     a, b = variables

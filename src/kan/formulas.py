@@ -18,21 +18,18 @@ Scale = Sequence[Sequence[float]]
 
 
 def symbolic_formula(
-    core: Core,
-    x: Array,
-    y: Array | None,
+    settled: Core,
     columns: Columns,
     var: Sequence[Any] | None,
     normalizer: Scale | None,
     output_normalizer: Scale | None,
 ) -> tuple[list[sympy.Expr], list[sympy.Expr]]:
-    """Return an expression for each output, and the input variables."""
-    settled = settle(core, x, y)
-    plain = [sympy.Symbol(f"x_{number}") for number in range(1, core.spec.widths[0].size + 1)]
+    """Return an expression for each output of a network that is settled, and the input variables."""
+    plain = [sympy.Symbol(f"x_{number}") for number in range(1, settled.spec.widths[0].size + 1)]
     variables = _variables(columns, var)
     inputs = variables if normalizer is None else [(v - m) / s for v, m, s in _scaled(variables, normalizer)]
     replaced = dict(zip(plain, inputs, strict=True))
-    outputs = [formula(settled, output=j).xreplace(replaced) for j in range(core.spec.widths[-1].size)]
+    outputs = [formula(settled, output=j).xreplace(replaced) for j in range(settled.spec.widths[-1].size)]
     if output_normalizer is not None:
         outputs = [output * s + m for output, m, s in _scaled(outputs, output_normalizer)]
     return outputs, variables

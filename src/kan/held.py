@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -38,14 +38,15 @@ class Held(nn.Module):
     columns: Columns
     versions: Versions
     faded: frozenset[Edge]
-    smallest: tuple[tuple[bool, int, Tensor], Core] | None
+    smallest: "tuple[bool, State, Core] | None"
+    settled: "tuple[State, Core] | None"
 
     @shows(Design)
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__()
         self.design = read(Design, "KAN", args, options)
         self.core = build(self.design)
-        self.seen, self.faded, self.smallest = None, frozenset(), None
+        self.seen, self.faded, self.smallest, self.settled = None, frozenset(), None, None
         self.columns = Columns.all(self.core.spec.widths[0].size)
         self.versions = Versions.start(self.design, self._snapshot)
 
@@ -61,7 +62,7 @@ class Held(nn.Module):
             base_fun=core.spec.residual,
         )
         model.core, model.columns = core, columns or Columns.all(core.spec.widths[0].size)
-        model.seen, model.faded, model.smallest = None, frozenset(), None
+        model.seen, model.faded, model.smallest, model.settled = None, frozenset(), None, None
         model.versions = Versions.start(model.design, model._snapshot)
         return model
 
@@ -72,7 +73,7 @@ class Held(nn.Module):
         model.design, model.core, model.versions = self.design, core, self.versions.fork()
         model.columns = columns or self.columns
         model.seen = self.seen
-        model.faded, model.smallest = frozenset(), None
+        model.faded, model.smallest, model.settled = frozenset(), None, None
         return model
 
     def _take(self, core: Core) -> None:
@@ -133,6 +134,26 @@ class Held(nn.Module):
     def copy(self) -> Self:
         """Return a copy that shares nothing."""
         return copy.deepcopy(self)
+
+
+@dataclass(frozen=True)
+class State:
+    """Hold a network as it was and the data seen then, by which to tell whether a result still holds."""
+
+    core: Core
+    seen: Seen | None
+
+    @classmethod
+    def of(cls, model: Held) -> "State":
+        """Return the present state of a model."""
+        return cls(copy.deepcopy(model.core), model.seen)
+
+    def is_of(self, model: Held) -> bool:
+        """Tell whether a model is what it was."""
+        if self.seen is not model.seen or not _same_places(self.core, model.core):
+            return False
+        pairs = zip(self.core.state_dict().values(), model.core.state_dict().values(), strict=True)
+        return all(torch.equal(mine, theirs) for mine, theirs in pairs)
 
 
 def _same_places(one: Core, other: Core) -> bool:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from kan import symbolic
 from kan.edges import edge
-from kan.formulas import Scale, ex_round, symbolic_formula
-from kan.held import Held
+from kan.formulas import Scale, ex_round, settle, symbolic_formula
+from kan.held import Held, State
 from kanlens.discovery import symbolise
 from kanlens.functions import Function
 from kanlens.growth import loosen, perturb
@@ -117,6 +117,7 @@ class Named(Held):
         self.core = name(before, x, y, library=symbolic.library(lib))
         if verbose >= 1:
             symbolic.print_symbols(before, self.core, x)
+        self.settled = (state := State.of(self)), state.core
         self.log_history("auto_symbolic")
 
     def symbolic_formula(
@@ -133,9 +134,9 @@ class Named(Held):
         After `prune_input` the variables keep the numbers of their columns; `var` may name all columns of
         the data or those that are read.
         """
-        outputs, variables = symbolic_formula(
-            self.core, *self._data(), self.columns, var, normalizer, output_normalizer
-        )
+        if self.settled is None or not self.settled[0].is_of(self):
+            self.settled = State.of(self), settle(self.core, *self._data())
+        outputs, variables = symbolic_formula(self.settled[1], self.columns, var, normalizer, output_normalizer)
         if floating_digit is not None:
             outputs = [ex_round(output, floating_digit) for output in outputs]
         return [sympy.simplify(output) for output in outputs] if simplify else outputs, variables

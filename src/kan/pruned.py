@@ -4,13 +4,10 @@ import copy
 from collections.abc import Sequence
 from typing import Self
 
-import torch
-
 from kan.edges import edge, of_node, vanishing
-from kan.held import Held
+from kan.held import Held, State
 from kan.inputs import chosen
 from kanlens.errors import InputError
-from kanlens.jacobian import Parameters
 from kanlens.network import KAN as Core
 from kanlens.pruning import prune, prune_inputs
 from kanlens.surgery import cut, keep
@@ -93,17 +90,14 @@ class Pruned(Held):
 
     def _smallest(self, edges: bool) -> Core:
         """Prune, or give the last result again: notebooks call prune() to look and once more to assign."""
-        state = (edges, id(self.seen), Parameters(self.core).get())
-        known = self.smallest
-        if known is None or known[0][1] != state[1] or not torch.equal(known[0][2], state[2]):
-            known = None
-        if known is None or known[0][0] > edges:
+        known = self.smallest if self.smallest is not None and self.smallest[1].is_of(self) else None
+        if known is None or known[0] > edges:
             found = prune(self.core, *self._data(), edges=edges)
-        elif known[0][0] < edges:  # the nodes are found
-            found = prune(known[1], *self._data(), nodes=False)
+        elif known[0] < edges:  # the nodes are found
+            found = prune(known[2], *self._data(), nodes=False)
         else:
-            found = known[1]
-        self.smallest = state, found
+            found = known[2]
+        self.smallest = edges, State.of(self), found
         return copy.deepcopy(found)
 
     def _hidden(self, nodes: Sequence[Sequence[int]] | None) -> list[list[int]]:
