@@ -194,14 +194,17 @@ class Pass:
     ) -> None:
         self.layer, self.symbols, self.width, self.x = layer, symbols, width, x
         self.values, self._rises = values, rises
-        residual = RESIDUALS[layer.residual]
+        residual = None if layer.blank else RESIDUALS[layer.residual]
         self.residual = None if residual is None else residual(x)
         self.coef, self.weight = layer.masked_coef, layer.masked_weight
-        z = (self.coef.flatten(1) @ _rows(values).flatten(0, 1)).T
+        self.subnodes = symbols(x) if layer.blank else self._sums()
+        self.nodes = multiply(self.subnodes, width)
+
+    def _sums(self) -> Tensor:
+        z = (self.coef.flatten(1) @ _rows(self.values).flatten(0, 1)).T
         if self.residual is not None:
             z = torch.addmm(z, self.residual, self.weight.T)
-        self.subnodes = z + symbols(x) if len(symbols) else z
-        self.nodes = multiply(self.subnodes, width)
+        return z + self.symbols(self.x) if len(self.symbols) else z
 
     @cached_property
     def rises(self) -> Tensor:
@@ -232,7 +235,8 @@ class Pass:
         edges, size = len(live), self.layer.basis.size
         coefs, weights, constants = block.tensor_split([edges * size, edges * (size + self.layer.has_residual)])
         at = delta.transpose(0, 1)  # (out, outputs, batch)
-        _outer(at, _rows(self.values), live, coefs)
+        if edges:
+            _outer(at, _rows(self.values), live, coefs)
         if self.residual is not None:
             _outer(at, self.residual.T[:, None], live, weights)
         if self.named is not None:  # (edges, 4, outputs, batch)
@@ -286,14 +290,16 @@ class Pass:
 
     def features(self) -> Tensor:
         """Return what the parameters of an input's splines multiply, `(batch, in, size [+ 1])`."""
+        if self.layer.blank:
+            return self.values[..., :1].expand(-1, -1, self.layer.basis.size + self.layer.has_residual)
         return self.values if self.residual is None else torch.cat([self.values, self.residual[..., None]], 2)
 
     def slopes(self) -> Tensor:
         """Return the derivatives of the edges, `(in, out, batch)`."""
-        slopes = self._spline_slopes()
-        if self.named is not None:
-            slopes = slopes + self.symbols.spread(self.named[1], self.layer.in_features).permute(2, 1, 0)
-        return slopes
+        if self.named is None:
+            return self._spline_slopes()
+        named = self.symbols.spread(self.named[1], self.layer.in_features).permute(2, 1, 0)
+        return named if self.layer.blank else named + self._spline_slopes()
 
     def _spline_slopes(self) -> Tensor:
         slopes = self._curves(self.rises)

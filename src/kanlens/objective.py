@@ -74,7 +74,8 @@ class NetworkObjective:
         each = x.new_ones(len(x), 1) if weights is None else weights[:, None]
         self.share = each / (float(shards.total(each.sum())) * self.unit)  # (rows, 1)
         first = model.layers[0]
-        known = x.numel() * first.basis.size <= chunk  # the grid stays, and with it the basis at the inputs
+        # the grid stays, and with it the basis at the inputs, if any spline reads it
+        known = x.numel() * first.basis.size <= chunk and not first.blank
         self.first = tabulate(x, first.grid, first.evaluator)[0] if known else None
         self.smoothing: Smoothing | None = None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None

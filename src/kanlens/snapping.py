@@ -134,7 +134,7 @@ class Task:
         if named is not None and self.exact(named):
             return named
         fine = self.sharpen(coarse)
-        if named is None or fine.held < 0.8 * named.held:
+        if fine is not coarse and (named is None or fine.held < 0.8 * named.held):
             named = self._name_edges(fine)
         if named is None:
             return None
