@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import pytest
 import sympy
@@ -19,7 +20,7 @@ from kanlens.constants import Named
 from kanlens.hinges import hinges
 from kanlens.multivariate import few_terms, power_products, sums
 from kanlens.naming import curve_names
-from kanlens.nodes import products, single_nodes
+from kanlens.nodes import TRIED, products, single_nodes
 from kanlens.pool import Pool
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
@@ -29,8 +30,11 @@ from kanlens.screening import screened
 from kanlens.search import _Course, _FoundError
 from kanlens.signomials import FORMS, signomials
 from kanlens.surrogate import surrogate
-from kanlens.trees import Number, Tree, Variable, add, apply, calls, multiply, planted, raise_to, shape
+from kanlens.training import History, fit
+from kanlens.trees import Number, Tree, Variable, add, apply, calls, complexity, multiply, planted, raise_to, shape
+from kanlens.trees import values as tree_values
 from kanlens.univariate import Guess, univariate
+from kanlens.verdict import SHORT, Verdict
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -404,6 +408,21 @@ def test_a_factor_that_turns_is_read_off_a_product_node() -> None:
     assert float(ratio.std() / ratio.mean().abs()) < 1e-2
 
 
+def test_training_ends_early_where_a_law_is_no_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+
+    def counted(*args: Any, **options: Any) -> History:
+        history = fit(*args, **options)
+        steps.append(len(history.loss))
+        return history
+
+    monkeypatch.setattr("kanlens.nodes.fit", counted)
+    x = points(400, 2)
+    law = torch.sin(x.prod(1)) + x[:, 0] / x[:, 1]
+    assert not list(single_nodes(Problem.of(Rows(x, law)), LIBRARY, 0, lambda: False))
+    assert max(steps) <= TRIED
+
+
 def test_a_curve_inside_another_one_is_named_in_a_sum_and_in_a_product() -> None:
     x = points(600, 2, -1, 1)
     inside = torch.sin(1.3 * torch.tanh(3 * x[:, 0]))
@@ -424,6 +443,33 @@ def test_a_search_goes_on_where_many_decimals_are_exact(decimals: int) -> None:
     course.pool.keep(series, 0.0)
     with nullcontext() if decimals > 3 else pytest.raises(_FoundError):
         course.end_if_found()
+
+
+@pytest.mark.parametrize(("rows", "damping", "series"), [(200, 1.0, False), (40, 1.0, True), (200, 1e-3, True)])
+def test_terms_that_matter_little_are_those_of_a_series(rows: int, damping: float, series: bool) -> None:
+    x = points(rows, 2)
+    parts = [raise_to(Variable(0), 3), apply(LIBRARY["exp"], Variable(1)), Variable(0), raise_to(Variable(1), -1)]
+    values = [0.123457 * (1 + k) * damping**k for k in range(4)]
+    law = add(*(multiply(Number(c), part) for c, part in zip(values, parts, strict=True)), Number(0.713))
+    pool = Pool(Rows(x, tree_values(law, x)), 1e-16, SearchSettings(), Budget())
+    assert pool.may_be_series(law) == series
+
+
+def test_a_formula_that_readers_see_short_is_short() -> None:
+    x = points(200, 4)
+    a, b, c, d = map(Variable, range(4))
+    ratio, whole = raise_to(a, -1), Number(1.0)
+    long = multiply(
+        b,
+        add(multiply(whole, c, ratio), multiply(whole, d, raise_to(b, -1))),
+        raise_to(add(whole, multiply(b, ratio)), -1),
+    )
+    sines = add(*(apply(LIBRARY["sin"], multiply(Number(k + 0.5), a, b)) for k in range(5)))
+    rows = Rows(x, tree_values(long, x))
+    verdict = Verdict(Pool(rows, 1e-16, SearchSettings(), Budget()), NAMES)
+    assert complexity(long) > SHORT
+    assert verdict.is_short(long)
+    assert not verdict.is_short(sines)
 
 
 def test_rows_with_a_constant_of_their_own_are_no_evidence() -> None:

@@ -1,6 +1,7 @@
 """Sums of power products: exponents are found by least squares from many starts."""
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from kanlens.exponents import Columns, Data, Exponents, fitted
 from kanlens.functions import LIBRARY
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit
-from kanlens.signomials import FORMS, Form, signomials, waves
+from kanlens.signomials import FORMS, STAGES, Form, signomials, waves
 from kanlens.trees import Call, Tree, Variable, monomial, shape, values
 
 
@@ -131,6 +132,19 @@ def test_under_noise_the_shortest_exponents_are_found() -> None:
     assert "(+ (* (^ x0 2) (^ x2 -1) c x1) (* (^ x3 3) c))" in {
         shape(tree) for tree in found(z, t, Form(2), noisy=True)
     }
+
+
+def test_a_form_that_is_far_from_the_law_is_given_up_after_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+
+    def noted(data: Data, *rest: Any) -> tuple[Exponents, Tensor, Tensor]:
+        rows.append(len(data.t))
+        return fitted(data, *rest)
+
+    monkeypatch.setattr("kanlens.signomials.fitted", noted)
+    z = positive(1000, 2)
+    assert not found(z, torch.sin(3 * z.prod(1)), Form(2))
+    assert rows == [STAGES[0][0]]
 
 
 def test_few_rows_and_signs_alone_are_left_to_others() -> None:

@@ -41,13 +41,20 @@ COARSE, FINER = 8, (16, 32)
 """Intervals of the splines of a product's factors, at most."""
 
 STARTS = 3
-"""Random starts of a sum or of its splines; each takes some tenths of a second."""
+"""Random starts of the factors of a product; each takes some tenths of a second."""
 
 STEPS, FINE_STEPS = 60, 80
 """Steps of a training, and how many more it takes once its splines are fine."""
 
+TRIED, HOPELESS, ENOUGH = 20, 0.1, 0.05
+"""Steps after which a training ends that leaves more than this share of the target's deviation, or little enough.
+
+The little is what finer splines are worth a try from. Of random nodes no training was in between for good."""
+
 INTERVALS = (6, 6, 6, 6, 12, 12)
-"""Intervals of the splines at each start of a product: fine ones follow steep curves, and are harder to train."""
+"""Intervals of the splines at each start of a product: fine ones follow steep curves, and are harder to train.
+
+Of a sum there is one start: all end where the slopes of a stand-in lead them."""
 
 
 def products(problem: Problem, functions: Mapping[str, Function], close: float = CLOSE) -> Iterator[list[Guess]]:
@@ -191,12 +198,16 @@ def single_nodes(
 def _trained(z: Tensor, t: Tensor, product: bool, seed: int, late: Callable[[], bool]) -> KAN | None:
     """Return a network with one hidden node that follows the target, None if no start leads to one."""
     spread = float(t.std())
-    for start, intervals in enumerate(INTERVALS if product else INTERVALS[:STARTS]):
+
+    def decided(step: int, value: float, _: KAN) -> bool:
+        return late() or (step >= TRIED and not ENOUGH**2 < value < HOPELESS**2)
+
+    for start, intervals in enumerate(INTERVALS if product else INTERVALS[:1]):
         basis = BSpline(intervals=intervals)
         make = _with_product if product else _with_sum
         model = make(z.shape[1], basis, seed + start)
-        fit(model, z, t, solver=LevenbergMarquardt(steps=STEPS), callback=lambda *_: late())
-        if _off(model, z, t) < 5 * CLOSE * spread:
+        fit(model, z, t, solver=LevenbergMarquardt(steps=STEPS), callback=decided)
+        if _off(model, z, t) < ENOUGH * spread:
             model = refine(model, z, intervals=16)
             fit(model, z, t, solver=LevenbergMarquardt(steps=FINE_STEPS), callback=lambda *_: late())
             return model if _off(model, z, t) < CLOSE * spread else None

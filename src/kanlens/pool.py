@@ -45,6 +45,12 @@ FINALISTS = 3
 LARGEST = 60
 """Formulas of different shapes that are remembered, the likeliest ones."""
 
+FEW_CONSTANTS, ROWS_EACH = 3, 10
+"""Constants of no simple value that a law may have, and rows for each from which it may have more."""
+
+NEGLIGIBLE = 1e-5
+"""Error without one of its terms, as a share of the target's deviation, up to which a formula may be a series."""
+
 
 @dataclass
 class Found:
@@ -84,6 +90,7 @@ class Pool:
         self.likeliest: dict[str, Found] = {}
         self.improved = 0
         self._shortest = math.inf
+        self._series: dict[Tree, bool] = {}
 
     @property
     def holds_out(self) -> bool:
@@ -194,6 +201,20 @@ class Pool:
         unit = jacobian / jacobian.norm(dim=0).clamp_min(1e-300)
         rank = int(torch.linalg.matrix_rank(unit, rtol=1e-9))
         return sum(not is_simple(value) for value in free) - (len(free) - rank)
+
+    def may_be_series(self, tree: Tree) -> bool:
+        """Tell whether an exact formula may be another function's series, or pass through few rows by chance.
+
+        It then has many constants of no simple value. The terms of a series become smaller one by one, so that the
+        last one matters little; without any term of a law, next to nothing is left of its accuracy.
+        """
+        if tree not in self._series:
+            count = self.decimals(tree)
+            self._series[tree] = count > FEW_CONSTANTS and (
+                ROWS_EACH * count > len(self.rows)
+                or any(refit(less, self.few, 12)[1] < NEGLIGIBLE**2 * self.variance for less in shorter(tree))
+            )
+        return self._series[tree]
 
     def rivals(self) -> list[Found]:
         """Return the likeliest formulas, one of those that are the same function in other words."""

@@ -26,21 +26,18 @@ from kanlens.screening import distinct
 from kanlens.settings import SearchSettings
 from kanlens.sparse import coefficients
 from kanlens.tactics import Tactics
-from kanlens.trees import Number, Variable, add, complexity, multiply, planted
+from kanlens.trees import Number, Variable, add, multiply, planted, reads_once
 from kanlens.univariate import Guess
 from kanlens.verdict import Verdict, symbols
 
 NOISY = 3e-4
 """Error of the best smooth stand-in, as a share of the target's deviation, from which the data may have noise."""
 
-SHORT = 24
-"""Symbols up to which an exact formula is taken as it is."""
-
 GRACE = 0.5
 """Steps that the search for a shorter form of an exact formula takes, as a share of those it took to find it."""
 
-FEW_CONSTANTS, DOUBT = 3, 40
-"""Constants of no simple value that a law may have, and steps that a search goes on for where one has more."""
+DOUBT = 40
+"""Steps that a search goes on for where an exact formula may be a series."""
 
 PATIENCE = 40
 """Steps without a better formula after which a search ends that has explained all but noise.
@@ -232,7 +229,7 @@ class _Course:
     def end_if_found(self) -> None:
         """End the search if it has the law, at once if that is short, else after a while: a shorter form may come.
 
-        Series of a function reach round-off, too; it shows in their many constants of no simple value.
+        Series of a function reach round-off, too.
         """
         shortest = self.pool.shortest_exact()
         if shortest is None:
@@ -240,9 +237,9 @@ class _Course:
         if self.found is None:
             self.found = self.budget.spent
         after = self.budget.spent - self.found
-        if self.pool.decimals(shortest) > FEW_CONSTANTS:
+        if self.pool.may_be_series(shortest):
             over = after > max(DOUBT, GRACE * self.found)
         else:
-            over = complexity(shortest) <= SHORT or after > GRACE * self.found
+            over = after > GRACE * self.found or reads_once(shortest) or self.verdict.is_short(shortest)
         if over:
             raise _FoundError

@@ -151,7 +151,7 @@ class Tactics:
         for number, smaller in enumerate(indices(problem) if rough else ()):
             self.agenda.push(1.5 + 0.1 * number, self.solve(smaller, error))
         if above == math.inf:
-            self.agenda.push(problem.size + 0.3, self._by_training(problem, error))
+            self._train(problem, problem.size + 0.3, error)
         self.agenda.push(10 + problem.size, self._slow(problem, smooth, error, above))
         self._by_derivatives(problem, smooth, error)
         if self.noisy:
@@ -234,10 +234,16 @@ class Tactics:
             self.agenda.push(rank + 0.3, self._join(found, rank + 0.3, error))
             yield
 
-    def _by_training(self, problem: Problem, error: float) -> Iterator[None]:
-        """Push problems of one feature that a trained network of one hidden node makes of all."""
-        for smaller in single_nodes(problem, self.functions, self.seed, self.agenda.budget.late):
-            self.agenda.push(1, self.solve(smaller, max(error, 10 * CURVE * self.spread)))
+    def _train(self, problem: Problem, rank: float, error: float) -> None:
+        """Let problems wait of one feature that trained networks of one hidden node make of all."""
+        found = single_nodes(problem, self.functions, self.seed, self.agenda.budget.late)
+        self.agenda.push(rank, self._by_training(found, rank, max(error, 10 * CURVE * self.spread)))
+
+    def _by_training(self, found: Iterator[Problem], rank: float, error: float) -> Iterator[None]:
+        """Push the next of these problems; the one after it waits until that is solved."""
+        for smaller in itertools.islice(found, 1):
+            self.agenda.push(1, self.solve(smaller, error))
+            self.agenda.push(rank, self._by_training(found, rank, error))
             yield
 
     def _slow(self, problem: Problem, smooth: Surrogate, error: float, above: float) -> Iterator[None]:
@@ -249,7 +255,7 @@ class Tactics:
             yield
         yield from self._try(products(problem, self.functions))
         if above < math.inf:
-            yield from self._by_training(problem, error)
+            self._train(problem, 10 + problem.size, error)
         yield from self._try(sums(problem, self.functions, self.noise))
         yield from self._try(sums_of_pairs(problem, self.functions, self.noise))
 

@@ -250,6 +250,25 @@ def variables(tree: Tree) -> set[int]:
     return {index for child in children(tree) for index in variables(child)}
 
 
+def reads_once(tree: Tree) -> bool:
+    """Tell whether no column occurs twice, so that there is hardly a shorter form.
+
+    Examples
+    --------
+    >>> reads_once(multiply(Variable(0), Variable(1))), reads_once(add(raise_to(Variable(0), 2), Variable(0)))
+    (True, False)
+    """
+    queue, seen = [tree], set[int]()
+    while queue:
+        node = queue.pop()
+        if isinstance(node, Variable):
+            if node.index in seen:
+                return False
+            seen.add(node.index)
+        queue += children(node)
+    return True
+
+
 def calls(tree: Tree) -> set[str]:
     """Return the names of the library functions in a tree.
 

@@ -1,7 +1,7 @@
 """What a search says in the end: the formulas it has found, the likeliest ones in a form for readers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kanlens.constants import named_products
@@ -9,10 +9,13 @@ from kanlens.front import Equation, Front
 from kanlens.pool import MOST, Found, Pool
 from kanlens.presentation import expression, presentable
 from kanlens.refit import left_out, mean_square
-from kanlens.trees import Tree, complexity, symbolic
+from kanlens.trees import Tree, complexity, planted, symbolic
 
 if TYPE_CHECKING:
     from sympy import Expr
+
+SHORT = 24
+"""Symbols up to which an exact formula is taken as it is."""
 
 SHOWN = 3
 """Formulas that are brought into a form for readers; it takes a fraction of a second each."""
@@ -27,6 +30,8 @@ class Verdict:
 
     pool: Pool
     names: Sequence[str]
+    _shown: dict[Tree, Tree] = field(default_factory=dict, init=False)
+    _written: "dict[Tree, Expr]" = field(default_factory=dict, init=False)
 
     def so_far(self) -> Front:
         """Return the formulas as they were fitted."""
@@ -48,6 +53,27 @@ class Verdict:
         except KeyboardInterrupt:  # nothing found is lost, only its form
             return self._front([], [], exact, stop)
         return self._front(rivals[: len(named)], equations, exact, stop)
+
+    def is_short(self, tree: Tree) -> bool:
+        """Tell whether a formula is short, by itself or in the form that readers will see."""
+        if complexity(tree) <= SHORT:
+            return True
+        form = planted(self._form(self._presented(tree)), symbols(self.names), self.pool.functions)
+        return form is not None and complexity(form) <= SHORT
+
+    def _presented(self, tree: Tree) -> Tree:
+        """Return a formula with its constants fitted to all rows and named; it takes a while, the first time."""
+        if tree not in self._shown:
+            rows = self.pool.all.first(MOST)
+            self._shown[tree] = presentable(tree, rows, named_products(self.pool.settings.constants))
+        return self._shown[tree]
+
+    def _form(self, shown: Tree) -> "Expr":
+        """Return a formula as readers will see it; this takes a while, too."""
+        if shown not in self._written:
+            pool = self.pool
+            self._written[shown] = expression(shown, self.names, pool.rows, pool.settings.constants)
+        return self._written[shown]
 
     def _front(self, shown: Sequence[Found], equations: list[Equation], exact: bool, stop: str) -> Front:
         """Return some formulas that have become equations, and all others as they are."""
@@ -72,7 +98,7 @@ class Verdict:
 
     def _named(self, tree: Tree) -> tuple[float, Tree, Tree]:
         """Return the bits of a formula with its constants fitted to all rows and named, that formula, and itself."""
-        shown = presentable(tree, self.pool.all.first(MOST), named_products(self.pool.settings.constants))
+        shown = self._presented(tree)
         bits = min(self.pool.bits_left_out(form) for form in dict.fromkeys((tree, shown)))
         return bits, shown, tree
 
@@ -82,9 +108,9 @@ class Verdict:
         Where none is held out, each row is left out in its turn.
         """
         pool = self.pool
-        constants, spread = pool.settings.constants, pool.held.variance()
+        spread = pool.held.variance()
         error = mean_square(tree, pool.held) if pool.holds_out else left_out(shown, pool.rows).error
-        form = expression(shown, self.names, pool.rows, constants) if readable else symbolic(shown, symbols(self.names))
+        form = self._form(shown) if readable else symbolic(shown, symbols(self.names))
         return Equation(form, complexity(shown), error**0.5, 1 - error / spread if spread > 0 else 1.0, bits)
 
 
