@@ -89,11 +89,11 @@ def above_zero(data: Data, columns: Columns, start: Exponents) -> Exponents:
 
 
 def fitted(
-    data: Data, columns: Columns, start: Exponents, steps: int, held: Exponents
+    data: Data, columns: Columns, start: Exponents, steps: int, held: Exponents, enough: float = 0.0
 ) -> tuple[Exponents, Tensor, Tensor]:
     """Return exponents, coefficients `(n, K)` and errors `(n,)` after some steps from each start.
 
-    Parameters that are `held` stay what they are.
+    Parameters that are `held` stay what they are. It ends once the best one leaves no more than `enough`.
     """
     moving = 1 - torch.cat([part.flatten(1) for part in held], 1).to(data.t)
     fit = _evaluated(data, columns, start)
@@ -104,6 +104,8 @@ def fitted(
         better = fresh.error < fit.error
         damping = torch.where(better, 0.2 * damping, 5 * damping).clamp(1e-10, 1e8)
         fit = _chosen(better, fresh, fit)
+        if float(fit.error.amin()) <= enough:
+            break
     return fit.exponents, fit.coef / fit.length, fit.error
 
 

@@ -28,13 +28,13 @@ ROWS = 1000
 QUICK, STARTS = 64, 160
 """Random starts of a first look, and of a thorough one; twice as many where whole powers are drawn."""
 
-STAGES = ((150, 16, 16), (300, 20, 6), (ROWS, 20, 3))
+STAGES = ((150, 16, 16), (300, 20, 6), (ROWS, 40, 3))
 """Rows, steps, and how many of the models go on, the best ones."""
 
 HOPELESS = 0.03
 """Error of the best one after a stage, as a share of the target's deviation, from which none goes on without noise.
 
-Of random laws of these forms, none was found that left more than a sixth of that after the first stage."""
+Of random laws of these forms, none was found that had left more than a sixth of that after the first stage."""
 
 NOISY_STAGES = ((300, 10, 20), (600, 20, 8), (ROWS, 25, 6))
 """The same under noise, where few rows do not tell good starts from bad ones."""
@@ -44,6 +44,9 @@ POWERS = (-1.0, 0.5, -0.5, 2.0, -2.0, 1.0)
 
 CLOSE = 1e-5
 """Error, as a share of the target's deviation, up to which a fit may be the law itself, if there is no noise."""
+
+ROUND_OFF = 1e-12
+"""Error, as a share of the target's deviation, from which further steps change nothing."""
 
 NEAR = 0.02
 """How far an exponent may then be off a simple number."""
@@ -200,7 +203,8 @@ class _Trial(NamedTuple):
 
     def _fitted(self, batch: _Batch, rows: int, steps: int, held: Exponents) -> _Batch:
         columns = Columns(*(column[:, :rows] for column in self._columns(batch)))
-        exponents, coef, error = fitted(self.data.first(rows), columns, batch.exponents, steps, held)
+        enough = (ROUND_OFF * self.spread) ** 2
+        exponents, coef, error = fitted(self.data.first(rows), columns, batch.exponents, steps, held, enough)
         return batch._replace(exponents=exponents, coef=coef, error=error)
 
     def _exact(self, batch: _Batch) -> _Batch:
