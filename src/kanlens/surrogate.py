@@ -38,7 +38,9 @@ FEWER = 96
 """Rows on which the logarithms of features and target are compared with these themselves."""
 
 ROUNDS = ((FEWER, 40), (FEW, 15))
-"""Rows and quasi-Newton steps of that: from a good start, a few steps on all of them are enough."""
+"""Rows and quasi-Newton steps of that: from a good start, a few steps on all of them are enough.
+
+Each choice is tried by the first ones; those that go on begin where they ended."""
 
 QUICK = ((FEWER, 20), (FEW, 5))
 """The same for a quick process."""
@@ -56,7 +58,7 @@ class Surrogate:
 
     `slopes` are the derivatives by the features `(rows, d)`, `left_out` the errors of the target at rows left out one
     by one, `rows` those of the problem that it was fitted on; `noise` is the share of the error that is noise by its
-    own estimate.
+    own estimate, `lengths` the logarithms of a process's lengths, amplitude and noise.
     """
 
     rows: Tensor
@@ -65,6 +67,7 @@ class Surrogate:
     left_out: Tensor
     noise: float = 0.0
     kind: Kind = (False, False)
+    lengths: Tensor | None = None
 
     @property
     def error(self) -> float:
@@ -90,10 +93,13 @@ def surrogate(z: Tensor, t: Tensor, seed: int = 0, felt: Tensor | None = None) -
             return curve
     logs = [False, True] if (z > 0).all() and (z.amax(0) > 1.5 * z.amin(0)).any() else [False]
     choices = list(itertools.product(logs, (False, True)))
-    if len(rows) > 2 * FEWER:
-        errors = [_fitted(z, t, rows[:FEWER], choice, felt)[1] for choice in choices]
-        choices = [c for c, error in zip(choices, errors, strict=True) if error <= NEARLY * min(errors)]
-    return min((_fitted(z, t, rows, choice, felt) for choice in choices), key=lambda fit: fit[1])[0]
+    if len(rows) <= 2 * FEWER:
+        return min((_fitted(z, t, rows, choice, felt) for choice in choices), key=lambda fit: fit[1])[0]
+    tried = [_fitted(z, t, rows[:FEWER], choice, felt, ROUNDS[:1]) for choice in choices]
+    least = min(error for _, error in tried)
+    likely = [fit for fit, error in tried if error <= NEARLY * least]
+    fits = (_fitted(z, t, rows, fit.kind, felt, ROUNDS[1:], fit.lengths) for fit in likely)
+    return min(fits, key=lambda fit: fit[1])[0]
 
 
 def quick_error(z: Tensor, t: Tensor, felt: Tensor, kind: Kind, seed: int = 0) -> float:
@@ -111,7 +117,13 @@ def _drawn(count: int, most: int, seed: int) -> Tensor:
 
 
 def _fitted(
-    z: Tensor, t: Tensor, rows: Tensor, kind: Kind, felt: Tensor | None, rounds: Rounds = ROUNDS
+    z: Tensor,
+    t: Tensor,
+    rows: Tensor,
+    kind: Kind,
+    felt: Tensor | None,
+    rounds: Rounds = ROUNDS,
+    start: Tensor | None = None,
 ) -> tuple[Surrogate, float]:
     """Return the process over the features at some rows or their logarithms, for the target or its logarithm.
 
@@ -124,13 +136,13 @@ def _fitted(
     even = felt is None
     felt = torch.ones_like(t) if felt is None else felt[rows]
     scatter = torch.ones_like(t) if even else 1 / (felt * steep_there)
-    values, slopes, left_out, noise = _process(z.log() if log_z else z, target, scatter, rounds)
+    values, slopes, left_out, noise, lengths = _process(z.log() if log_z else z, target, scatter, rounds, start)
     if squeezed:
         values, steep = squeeze.back(values)
         slopes, left_out = slopes * steep[:, None], left_out * steep_there
     if log_z:
         slopes = slopes / z
-    found = Surrogate(rows, values, slopes, left_out, noise, kind)
+    found = Surrogate(rows, values, slopes, left_out, noise, kind, lengths)
     return found, found.error_felt(felt)
 
 
@@ -175,7 +187,9 @@ class _Squeeze(NamedTuple):
         return self.size * v.sinh(), self.size * v.cosh()
 
 
-def _process(z: Tensor, t: Tensor, scatter: Tensor, rounds: Rounds) -> tuple[Tensor, Tensor, Tensor, float]:
+def _process(
+    z: Tensor, t: Tensor, scatter: Tensor, rounds: Rounds, start: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, float, Tensor | None]:
     """Return values, slopes, leave-one-out errors and noise of a Gaussian process with a linear trend.
 
     `scatter` is proportional to the noise's deviation at each row.
@@ -192,10 +206,10 @@ def _process(z: Tensor, t: Tensor, scatter: Tensor, rounds: Rounds) -> tuple[Ten
     spread = left.std()
     if spread < 1e-10:  # a line it is
         slopes = (line[1:] / width * scale).expand(len(t), size)
-        return t - left * scale, slopes, left * scale, 0.0
+        return t - left * scale, slopes, left * scale, 0.0, None
     y = left / spread
     uneven = (scatter / scatter.median()).clamp(0.01, 100).square()
-    logs = _lengths(u, y, uneven, rounds)
+    logs = _lengths(u, y, uneven, rounds, start)
     kernel = _kernel(u, logs)
     precise = torch.linalg.cholesky(kernel + torch.diag(_nugget(logs, uneven)))
     inverse = torch.cholesky_inverse(precise)
@@ -206,7 +220,7 @@ def _process(z: Tensor, t: Tensor, scatter: Tensor, rounds: Rounds) -> tuple[Ten
     values = (kernel @ weights * spread + trend @ line) * scale
     left_out = weights / inverse.diagonal()  # of y
     noise = float((logs[-1].exp() * uneven.mean() / left_out.square().mean()).sqrt())
-    return values, slopes, left_out * spread * scale, noise
+    return values, slopes, left_out * spread * scale, noise, logs
 
 
 def _kernel(u: Tensor, logs: Tensor) -> Tensor:
@@ -220,7 +234,7 @@ def _nugget(logs: Tensor, uneven: Tensor) -> Tensor:
     return logs[-1].exp() * uneven + 1e-11 * logs[-2].exp()
 
 
-def _lengths(u: Tensor, y: Tensor, uneven: Tensor, rounds: Rounds) -> Tensor:
+def _lengths(u: Tensor, y: Tensor, uneven: Tensor, rounds: Rounds, start: Tensor | None) -> Tensor:
     """Return the logarithms of lengths, amplitude and noise of greatest likelihood.
 
     The gradient is written by hand (Rasmussen & Williams, (5.9)): by automatic differentiation it takes four times
@@ -229,7 +243,7 @@ def _lengths(u: Tensor, y: Tensor, uneven: Tensor, rounds: Rounds) -> Tensor:
     from scipy.optimize import minimize
 
     size = u.shape[1]
-    point = np.array([0.7] * size + [0.5, math.log(1e-4)])
+    point = np.array([0.7] * size + [0.5, math.log(1e-4)]) if start is None else start.numpy()
     bounds = [(-4.0, 6.0)] * size + [(-5.0, 15.0), (math.log(1e-12), 3.0)]
     for rows, steps in rounds:
         data, options = (u[:rows], y[:rows], uneven[:rows]), {"maxiter": steps}
