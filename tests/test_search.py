@@ -202,7 +202,7 @@ LONG: dict[str, tuple[Callable[[Problem], object], int]] = {
     "functions of one variable": (lambda problem: list(univariate(problem, LIBRARY)), 10 * len(LIBRARY)),
     "functions inside each other": (lambda problem: list(nested(problem, LIBRARY)), 30),
     "sums of few terms": (lambda problem: list(few_terms(problem)), 4),
-    "sums of power products": (lambda problem: list(signomials(problem, FORMS, seed=0)), 100),
+    "sums of power products": (lambda problem: list(signomials(problem, FORMS, seed=0, noisy=True)), 100),
     "a smooth stand-in": (lambda problem: surrogate(torch.cat([problem.z, problem.z.flip(0)], 1), problem.t), 20),
     "names for a curve": (lambda problem: curve_names(problem.z[:, 0], problem.t, LIBRARY), len(LIBRARY)),
 }
