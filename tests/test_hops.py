@@ -1,12 +1,14 @@
 """Steps of the door's L-BFGS that look for lower minima."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from kan import KAN, LBFGS, batch_jacobian
+from kanlens import descent
 
 
 def searching(parameters: list[Tensor]) -> LBFGS:
@@ -18,7 +20,7 @@ def wells(point: Tensor) -> Tensor:
     return ((point.square() - 1) ** 2 + 0.2 * (1 - point).square()).sum()
 
 
-def closure_of(optimizer: LBFGS, loss: Callable[[], Tensor], seen: list[float]) -> Callable[[], Tensor]:
+def closure_of(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor], seen: list[float]) -> Callable[[], Tensor]:
     def closure() -> Tensor:
         optimizer.zero_grad()
         value = loss()
@@ -85,3 +87,16 @@ def test_curves_that_start_bent_the_wrong_way_are_turned_over(seed: int) -> None
     for _ in range(20):
         optimizer.step(closure_of(optimizer, loss, []))
     assert float(loss().detach()) < 1e-3
+
+
+def test_near_a_minimum_more_updates_are_kept_than_were_asked_for() -> None:
+    sizes = torch.logspace(0, 4, 60, dtype=torch.float64)
+    left = []
+    for method in (LBFGS, descent.LBFGS):
+        point = torch.ones(60, dtype=torch.float64, requires_grad=True)
+        options: dict[str, Any] = {"tolerance_grad": 0.0, "tolerance_change": 0.0, "line_search_fn": "strong_wolfe"}
+        optimizer = method([point], history_size=3, **options)
+        for _ in range(8):
+            optimizer.step(closure_of(optimizer, lambda point=point: (sizes * point**2).sum(), []))  # type: ignore[misc]
+        left.append(float((sizes * point**2).sum().detach()))
+    assert left[0] < 1e-3 * left[1]

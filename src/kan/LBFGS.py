@@ -9,6 +9,16 @@ import torch
 from kan.hops import Hops, Place
 from kanlens import descent
 
+HISTORY = 100
+"""Updates that are kept near a minimum if fewer were asked for."""
+
+MEMORY = 2**20
+"""Numbers that these may take."""
+
+NEAR = 0.01
+"""Share of the first loss below which a minimum is near. Above it, many updates tell of a curvature that has changed,
+and led into poor minima more often."""
+
 
 class LBFGS(descent.LBFGS):
     """Take pykan's arguments.
@@ -19,7 +29,8 @@ class LBFGS(descent.LBFGS):
     step that lowers nothing leaves the parameters where they were; it is not tried again until the loss there is
     another. What was learnt is forgotten then, and if parameters were written to between two steps, as moving grids
     do. Steps that would gain next to nothing are spent on other starts instead (see :class:`kan.hops.Hops`): a lower
-    minimum takes the place of the first, and until one is found the parameters stay. No global generator is used.
+    minimum takes the place of the first, and until one is found the parameters stay. Near a minimum more updates are
+    kept than `history_size` says. No global generator is used.
     """
 
     _left: list[int] | None = None
@@ -75,8 +86,16 @@ class LBFGS(descent.LBFGS):
             if _number(loss) == self._floor:
                 return loss
         seen = self._searched(closure)
-        self._hops = self._hops.after(_number(seen[0]), min(map(_number, seen)))
+        self._hops = self._hops.after(_number(seen[0]), lowest := min(map(_number, seen)))
+        if self._hops.first is not None and lowest <= NEAR * self._hops.first:
+            self._widen()
         return seen[0]
+
+    def _widen(self) -> None:
+        """Keep more of what is learnt of the curvature."""
+        numbers = sum(parameter.numel() for parameter in self._parameters())
+        group = self.param_groups[0]
+        group["history_size"] = max(group["history_size"], min(HISTORY, MEMORY // max(numbers, 1)))
 
     def _elsewhere(self, closure: Callable[[], Any]) -> Any:
         """Take a step from another start, stay there if the loss is lower, and return the loss before the step."""
@@ -126,6 +145,8 @@ class LBFGS(descent.LBFGS):
                     parameter.grad = (parameter.grad / self._unit).contiguous()
             return loss / self._unit
 
+        for state in self.state.values():
+            state.pop("al", None)  # scratch, which torch makes once for as many updates as it keeps then
         super().step(scaled)  # type: ignore[no-untyped-call]
         for parameter in self._parameters():
             if parameter.grad is not None:
