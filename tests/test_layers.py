@@ -26,7 +26,7 @@ FLOORS = (
     "compounds signomials pool",
     "naming improvement verdict",
     "training multivariate reductions hinges screening joins",
-    "hypotheses",
+    "hypotheses separations unfolding",
     "convergence pruning snapping compiler nodes tuning",
     "lettering portraits palettes recording selection tactics canvas",
     "layout mathml effects",

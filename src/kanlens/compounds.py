@@ -190,7 +190,8 @@ def _best(gain: Tensor, beside: Columns, inside: Columns) -> list[tuple[Chain, C
     """Return the best pairs of columns of each two kinds, with a few different columns inside, the best first."""
     if not gain.numel():
         return []
-    rows, columns = _numbered(beside.kind), _numbered(inside.kind * (1 + int(inside.parent.amax())) + inside.parent)
+    parent = inside.parent if inside.inside is not None else torch.arange(len(inside.parent))  # each scale by itself
+    rows, columns = _numbered(beside.kind), _numbered(inside.kind * (1 + int(parent.amax())) + parent)
     best = gain.new_zeros(int(rows.amax()) + 1, gain.shape[1])
     best = best.scatter_reduce(0, rows[:, None].expand_as(gain), gain, "amax")  # (kinds beside, inside)
     whole = best.new_zeros(len(best), int(columns.amax()) + 1)

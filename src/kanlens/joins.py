@@ -71,7 +71,7 @@ def joins(
     """Yield problems in which the features of a node have become one, with the misfit."""
     z = problem.z[smooth.rows]
     z = z[interior(z)]
-    for node in (variant for found in together for variant in (*plainer(found, z), found)):
+    for node in (variant for found in together for variant in _variants(found, z)):
         names = [
             curve_names(z[:, k], curve, functions, DOUBT * node.misfit / float(curve.std()))
             for k, curve in zip(node.features, node.curves, strict=True)
@@ -81,6 +81,15 @@ def joins(
             smaller = problem.reduced([_joined(node, choice), *others])
             if smaller is not None:
                 yield node.misfit, smaller
+
+
+def _variants(node: Node, z: Tensor) -> list[Node]:
+    """Return a node as found and in plain form; that comes last if it loses the sign of a curve, as squares do."""
+    plain = list(plainer(node, z))
+    lost = any(
+        (p >= 0).all() and (c < 0).any() for other in plain for p, c in zip(other.curves, node.curves, strict=True)
+    )
+    return [node, *plain] if lost and node.product else [*plain, node]
 
 
 def plainer(node: Node, z: Tensor) -> Iterator[Node]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from torch import Tensor
 
-from kanlens.compounds import nested
+from kanlens.compounds import nested, pairs
 from kanlens.constants import nearby
 from kanlens.functions import Function
 from kanlens.problems import Problem
@@ -55,9 +55,9 @@ def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doub
 def _kinds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
     """Yield guesses for a curve, plain ones first. Three functions inside each other take seconds for each curve."""
     kinds = univariate(problem, functions, most=2)
-    yield from itertools.islice(kinds, 2)
+    yield from itertools.islice(kinds, 3)
     yield from itertools.islice(nested(problem, functions), 1)
-    yield from itertools.islice(kinds, 1)
+    yield from itertools.islice(pairs(problem, functions), 2)
 
 
 def _different(trees: Sequence[Tree], rows: Rows) -> list[Tree]:

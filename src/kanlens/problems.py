@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kanlens.functions import LIBRARY
 from kanlens.refit import Rows
-from kanlens.trees import Call, Tree, Variable, multiply, raise_to, substitute, transform, values, whole
+from kanlens.trees import Call, Tree, Variable, add, multiply, raise_to, substitute, transform, values, whole
 
 LARGEST = 1e75
 """Size of numbers: fourth powers of larger ones are infinite."""
@@ -45,8 +45,7 @@ class Problem:
 
     def formula(self, tree: Tree) -> Tree:
         """Return the law in the inputs if the target is `tree` in the features."""
-        inner = substitute(tree, self.columns)
-        return transform(self.law, lambda leaf: inner if leaf == TARGET else leaf)
+        return self._law_of(substitute(tree, self.columns))
 
     def reduced(self, features: Sequence[Tree], factor: Tree | None = None) -> "Problem | None":
         """Return the problem of other features and, with a factor, of the target divided by it.
@@ -65,7 +64,7 @@ class Problem:
         if factor is None:
             return Problem(self.rows, z, t, columns, self.law)
         outside = multiply(substitute(factor, self.columns), TARGET)
-        return Problem(self.rows, z, t, columns, transform(self.law, lambda leaf: outside if leaf == TARGET else leaf))
+        return Problem(self.rows, z, t, columns, self._law_of(outside))
 
     def key(self) -> tuple[float, ...]:
         """Return what tells this problem from others of the same rows, whatever the order of its features."""
@@ -75,11 +74,20 @@ class Problem:
 
     def minus(self, term: Tree) -> "Problem":
         """Return the problem of the target less a term in the features."""
-        from kanlens.trees import add
-
         outside = add(substitute(term, self.columns), TARGET)
-        law = transform(self.law, lambda leaf: outside if leaf == TARGET else leaf)
-        return Problem(self.rows, self.z, self.t - values(term, self.z), self.columns, law)
+        return self.under(outside, self.t - values(term, self.z))
+
+    def inside(self, outer: "Outer") -> "Problem":
+        """Return the problem of the target inside an outer function."""
+        return self.under(outer.inverse(TARGET), outer.forward(self.t))
+
+    def under(self, outside: Tree, t: Tensor) -> "Problem":
+        """Return the problem of another target, of which the present one is `outside`, a tree in :data:`TARGET`."""
+        return Problem(self.rows, self.z, t, self.columns, self._law_of(outside))
+
+    def _law_of(self, outside: Tree) -> Tree:
+        """Return the law in terms of a new target, of which the present one is `outside`."""
+        return transform(self.law, lambda leaf: outside if leaf == TARGET else leaf)
 
     def felt(self) -> Tensor:
         """Return how much the rows' own target moves with the problem's target, `(rows,)`, extremes clipped."""

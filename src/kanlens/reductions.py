@@ -6,18 +6,15 @@ the smaller problem has the data's own precision.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
-from kanlens.bases import BSpline
-from kanlens.functions import Function
-from kanlens.naming import curve_names
 from kanlens.problems import Problem
 from kanlens.surrogate import Surrogate
-from kanlens.trees import Number, Tree, Variable, add, monomial, multiply, substitute, whole
+from kanlens.trees import Number, Tree, Variable, add, monomial, multiply, whole
 
 DENOMINATORS = (1, 2, 3)
 """Of the exponents that a scaling may have."""
@@ -30,9 +27,6 @@ ROUGH = 0.15
 
 POWER = 0.15
 """Share of a power's derivative that may be off because the stand-in is not exact."""
-
-SEPARATE = 0.02
-"""Share of a derivative that may depend on other features because the stand-in is not exact."""
 
 
 def scalings(problem: Problem, smooth: Surrogate) -> Iterator[Problem]:
@@ -125,48 +119,6 @@ def indices(problem: Problem) -> Iterator[Problem]:
         smaller = problem.reduced([tree])
         if smaller is not None:
             yield smaller
-
-
-def separations(problem: Problem, smooth: Surrogate, functions: Mapping[str, Function]) -> Iterator[Problem]:
-    r"""Yield problems without a feature that the law has only in a factor, or only in a term, of its own.
-
-    Then :math:`\partial_i \log t`, or :math:`\partial_i t`, is a function of :math:`z_i` alone; its integral is named.
-    """
-    z = problem.z[smooth.rows]
-    for k in range(problem.size):
-        if _exponent(problem, smooth, k)[1] < 0.1 * SEPARATE:
-            continue
-        others: list[Tree] = [Variable(j) for j in range(problem.size) if j != k]
-        slopes = smooth.slopes[:, k]
-        if (smooth.values * smooth.values.sign()[0] > 0).all():
-            for curve in _integral(z[:, k], slopes / smooth.values):
-                for name in curve_names(z[:, k], curve.exp(), functions)[:2]:
-                    smaller = problem.reduced(others, substitute(name, [Variable(k)]))
-                    if smaller is not None:
-                        yield smaller
-        for curve in _integral(z[:, k], slopes):
-            for name in curve_names(z[:, k], curve, functions)[:2]:
-                smaller = problem.minus(substitute(name, [Variable(k)])).reduced(others)
-                if smaller is not None:
-                    yield smaller
-
-
-def _integral(s: Tensor, slope: Tensor) -> list[Tensor]:
-    """Return the integral of a slope that is a function of `s` alone, nothing if it is not."""
-    basis = BSpline(degree=5, intervals=6)
-    grid = basis.grid(s.amin()[None], s.amax()[None])
-    columns = basis.values(s[:, None], grid)[:, 0]
-    coef = torch.linalg.lstsq(columns, slope[:, None]).solution[:, 0]
-    left = (slope - columns @ coef).norm() / slope.norm().clamp_min(1e-300)
-    if not float(left) < SEPARATE:
-        return []
-    fine = torch.linspace(float(s.amin()), float(s.amax()), 2001, dtype=s.dtype)
-    steep = basis.values(fine[:, None], grid)[:, 0] @ coef
-    total = torch.cumulative_trapezoid(steep, fine)
-    total = torch.cat([total.new_zeros(1), total])
-    place = ((s - fine[0]) / (fine[1] - fine[0])).clamp(0, 1999.999)
-    low = place.long()
-    return [torch.lerp(total[low], total[low + 1], place - low)]
 
 
 def _echelons(null: Tensor, size: int) -> Iterator[tuple[tuple[Fraction, ...], ...]]:

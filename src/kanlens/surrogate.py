@@ -88,9 +88,9 @@ def surrogate(z: Tensor, t: Tensor, seed: int = 0, felt: Tensor | None = None) -
     """
     rows = _drawn(len(t), 4 * FEW, seed)
     if z.shape[1] == 1:
-        curve = _curve(z, t, rows)
-        if curve is not None and curve.error < SMOOTH * float(t.std()):
-            return curve
+        spline = curve(z, t, rows)
+        if spline is not None and spline.error < SMOOTH * float(t.std()):
+            return spline
     logs = [False, True] if (z > 0).all() and (z.amax(0) > 1.5 * z.amin(0)).any() else [False]
     choices = list(itertools.product(logs, (False, True)))
     if len(rows) <= 2 * FEWER:
@@ -146,7 +146,7 @@ def _fitted(
     return found, found.error_felt(felt)
 
 
-def _curve(z: Tensor, t: Tensor, rows: Tensor) -> Surrogate | None:
+def curve(z: Tensor, t: Tensor, rows: Tensor) -> Surrogate | None:
     """Return the best of least-squares splines of one feature, a hundred times as fast as a process."""
     z, t = z[rows], t[rows]
     found = []

@@ -16,12 +16,14 @@ from kanlens.multivariate import few_terms, implicit, polynomials, power_product
 from kanlens.nodes import products, scaled_products, single_nodes
 from kanlens.pool import Pool
 from kanlens.problems import Problem
-from kanlens.reductions import indices, powers, scalings, separations
+from kanlens.reductions import indices, powers, scalings
 from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
+from kanlens.separations import Part, parts, without
 from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
 from kanlens.surrogate import Surrogate, quick_error, surrogate
 from kanlens.trees import Number, Sum
+from kanlens.unfolding import unfolded
 from kanlens.univariate import Guess, univariate
 
 CURVE = 3e-4
@@ -41,6 +43,9 @@ KINKED = 1e-4
 
 BENT = 0.2
 """Share of its error that a stand-in must lose in the absolute value of a feature, for a kink to be there."""
+
+SEPARATED = 3
+"""Parts of the law that are named before other reductions are tried."""
 
 OPEN = 0.05
 """Error of the first stand-in, as a share of the target's deviation, from which there may be no law but for terms."""
@@ -139,6 +144,8 @@ class Tactics:
         if above == math.inf and error > OPEN * self.spread:
             self.agenda.push(5, self._try(hinges(problem, self.functions)))
         if problem.size == 1:
+            for plain, inner in unfolded(problem) if not self.noisy else ():
+                self.agenda.push(0.9 if plain else 1.5, self.solve(inner, error))
             yield from self._of_one(problem, whole=above == math.inf)
             return
         yield from self._try(scaled_products(problem, self.functions))
@@ -152,7 +159,7 @@ class Tactics:
             self.agenda.push(1.5 + 0.1 * number, self.solve(smaller, error))
         if above == math.inf:
             self._train(problem, problem.size + 0.3, error)
-        self.agenda.push(10 + problem.size, self._slow(problem, smooth, error, above))
+        self.agenda.push(10 + problem.size, self._slow(problem, error, above))
         self._by_derivatives(problem, smooth, error)
         if self.noisy:
             yield from self._by_trial(problem, smooth, error)
@@ -188,16 +195,13 @@ class Tactics:
         """
         kinds, chains = univariate(problem, self.functions), nested(problem, self.functions)
         both = pairs(problem, self.functions) if not self.noisy else iter(())  # noise does not tell them apart
-        for some, count in ((kinds, 2), (both, 2), (kinds, 1), (chains, 1)):
+        for some, count in ((kinds, 2), (both, 2), (chains, 1), (kinds, 1)):
             yield from self._try(itertools.islice(some, count))
         if self.noisy:
             yield from self._try(kinds)
             return
         slow = itertools.chain(both, chains, compounds(problem, self.functions), kinds)
-        if whole:
-            yield from self._try(slow)
-        else:
-            self.agenda.push(COMPOUND, self._try(slow))
+        self.agenda.push(1.0 if whole else COMPOUND, self._try(slow))
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
         """Push the reductions that derivatives hint at and that a stand-in on the smaller problem is no worse for."""
@@ -223,9 +227,19 @@ class Tactics:
             late = error > ROUGH * self.spread  # slopes that are this rough show nodes where there are none
             rank = problem.size - 1.3 + 5 * together[0].misfit + late
             self.agenda.push(rank, self._join(joins(problem, smooth, together, self.functions), rank, error))
+        if not self.noisy:
+            for number, part in enumerate(parts(problem, smooth)):
+                late = number >= SEPARATED
+                self.agenda.push(problem.size - 1.42 + 20 * part.misfit + late, self._separate(problem, part, error))
         if error > KINKED * self.spread:
             for number, smaller in enumerate(folded(problem, self.functions)):
                 self.agenda.push(problem.size - 0.9 + 0.1 * number, self.solve(smaller, error / 10))
+
+    def _separate(self, problem: Problem, part: Part, error: float) -> Iterator[None]:
+        """Take out a feature with its part of the law, which is only as exact as it is read off."""
+        for symbols, smaller in without(problem, part, self.functions):
+            self.agenda.push(smaller.size - 0.4 + 0.01 * symbols, self.solve(smaller, max(error, CURVE * self.spread)))
+            yield
 
     def _join(self, found: Iterator[tuple[float, Problem]], rank: float, error: float) -> Iterator[None]:
         """Reduce a problem by a node of curves, which are only as exact as they are read off; the next one waits."""
@@ -246,13 +260,9 @@ class Tactics:
             self.agenda.push(rank, self._by_training(found, rank, error))
             yield
 
-    def _slow(self, problem: Problem, smooth: Surrogate, error: float, above: float) -> Iterator[None]:
+    def _slow(self, problem: Problem, error: float, above: float) -> Iterator[None]:
         if problem.size > 2:
             yield from self._try(polynomials(problem))
-        for smaller in separations(problem, smooth, self.functions):
-            # a factor that was read off a curve is only as exact as the curve
-            self.agenda.push(smaller.size + 1, self.solve(smaller, max(error, CURVE * self.spread)))
-            yield
         yield from self._try(products(problem, self.functions))
         if above < math.inf:
             self._train(problem, 10 + problem.size, error)

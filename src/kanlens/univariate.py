@@ -116,8 +116,8 @@ def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 
     curve = Curve.of(problem)
     plain, targets = Targets.of(curve, plain=True), Targets.of(curve)
     yield _best(_scaled(problem, plain, curve.s, Variable(0), functions))
-    yield _best(_sums(problem, curve, functions, most))
     yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
+    yield _best(_sums(problem, curve, functions, most))
     for some in (plain, targets):
         yield _best(_inside(problem, some, curve, functions))
 
