@@ -27,7 +27,7 @@ FLOORS = (
     "naming improvement verdict",
     "training multivariate reductions hinges screening joins",
     "hypotheses separations unfolding",
-    "convergence pruning snapping compiler nodes tuning",
+    "convergence pruning snapping compiler nodes sharpening tuning",
     "lettering portraits palettes recording selection tactics canvas",
     "layout mathml effects",
     "captions",

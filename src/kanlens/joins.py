@@ -9,7 +9,7 @@ a sum or a product of edges.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -66,7 +66,7 @@ class Node(NamedTuple):
 
 
 def joins(
-    problem: Problem, smooth: Surrogate, together: Sequence[Node], functions: Mapping[str, Function]
+    problem: Problem, smooth: Surrogate, together: Iterable[Node], functions: Mapping[str, Function]
 ) -> Iterator[tuple[float, Problem]]:
     """Yield problems in which the features of a node have become one, with the misfit."""
     z = problem.z[smooth.rows]

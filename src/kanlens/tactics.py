@@ -20,6 +20,7 @@ from kanlens.reductions import indices, powers, scalings
 from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
 from kanlens.separations import Part, parts, without
+from kanlens.sharpening import sharpened
 from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
 from kanlens.surrogate import Surrogate, quick_error, surrogate
 from kanlens.trees import Number, Sum
@@ -226,7 +227,8 @@ class Tactics:
         if together:
             late = error > ROUGH * self.spread  # slopes that are this rough show nodes where there are none
             rank = problem.size - 1.3 + 5 * together[0].misfit + late
-            self.agenda.push(rank, self._join(joins(problem, smooth, together, self.functions), rank, error))
+            sharp = (sharpened(node, problem, smooth) for node in together)
+            self.agenda.push(rank, self._join(joins(problem, smooth, sharp, self.functions), rank, error))
         if not self.noisy:
             for number, part in enumerate(parts(problem, smooth)):
                 late = number >= SEPARATED
