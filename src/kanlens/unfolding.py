@@ -31,7 +31,7 @@ FEWEST, MOST = 40, 40
 """Rows that a curve has at least, and turning points at most."""
 
 AROUND, DEGREE, STEPS = 4, 4, 20
-"""Rows on either side of a turning point, the degree of the polynomial through them, and Newton's steps to its top."""
+"""Rows on either side of a turning point within the data, the degree of a polynomial there, and Newton steps."""
 
 
 class Turn(NamedTuple):
@@ -116,17 +116,19 @@ def _squares(turns: Sequence[Turn], t: Tensor) -> Iterator[Fold]:
 
 
 def _turns(z: Tensor, t: Tensor) -> list[Turn]:
-    """Return where sorted rows turn, away from the ends, none if that is too often for a curve."""
+    """Return where sorted rows turn, none if that is too often for a curve."""
     steps = t.diff()
     rows = ((steps[1:] * steps[:-1] < 0).nonzero()[:, 0] + 1).tolist()
-    inner = [row for row in rows if AROUND <= row < len(t) - AROUND] if len(rows) <= MOST else []
-    return [_turn(z[row - AROUND : row + AROUND + 1], t[row - AROUND : row + AROUND + 1]) for row in inner]
+    return [_turn(z, t, row) for row in rows] if len(rows) <= MOST else []
 
 
-def _turn(z: Tensor, t: Tensor) -> Turn:
-    """Return the turning point in the middle of a few rows."""
-    middle, half = z[AROUND], (z[-1] - z[0]) / 2
-    u = (z - middle) / half
+def _turn(z: Tensor, t: Tensor, row: int) -> Turn:
+    """Return the turning point near a row, by a polynomial through the rows around it."""
+    top = bool(t[row] > t[row - 1])
+    first = min(max(row - AROUND, 0), len(t) - 2 * AROUND - 1)
+    near = slice(first, first + 2 * AROUND + 1)
+    middle, half = z[row], (z[near][-1] - z[near][0]) / 2
+    u, t = (z[near] - middle) / half, t[near]
     powers = torch.arange(DEGREE + 1, dtype=z.dtype)
     coef = torch.linalg.lstsq(u[:, None] ** powers, t[:, None]).solution[:, 0]
     steep, bend = coef[1:] * powers[1:], coef[2:] * powers[2:] * powers[1:-1]
@@ -135,4 +137,4 @@ def _turn(z: Tensor, t: Tensor) -> Turn:
         move = (steep @ at ** powers[:-1]) / (bend @ at ** powers[:-2])
         at = torch.nan_to_num(at - move).clamp(-1, 1)
     flat = abs(float(bend @ at ** powers[:-2])) < 2 * abs(float(coef[-1]))  # as where what is inside turns there, too
-    return Turn(float(middle + half * at), float(coef @ at**powers), bool(t[AROUND] > t[AROUND - 1]), flat)
+    return Turn(float(middle + half * at), float(coef @ at**powers), top, flat)
