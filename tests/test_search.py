@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -514,6 +514,35 @@ def test_a_sum_is_not_looked_for_first_where_nothing_smooth_fits(monkeypatch: py
     x = points(200, 2, 1, 2)
     front = search(x, torch.sin(40 * x.prod(1)), settings=SearchSettings(seconds=None, steps=9))
     assert not front.exact
+
+
+def test_relations_without_noise_are_looked_for_late_under_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked(_: Problem) -> Iterator[list[Guess]]:
+        yield pytest.fail("A relation was looked for.")
+
+    monkeypatch.setattr("kanlens.tactics.implicit", looked)
+    x = points(400, 2)
+    noise = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    front = search(x, x[:, 0] / (1 + x[:, 1]) + 0.1 * noise, settings=SearchSettings(seconds=None, steps=15))
+    assert not front.exact
+
+
+def test_products_are_looked_for_before_networks_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def none(name: str) -> Callable[..., Iterator[None]]:
+        def kind(problem: Problem, *_: Any) -> Iterator[None]:
+            if problem.size == 2 and problem.columns == (Variable(0), Variable(1)):
+                asked.append(name)
+            yield from ()
+
+        return kind
+
+    monkeypatch.setattr("kanlens.tactics.products", none("product"))
+    monkeypatch.setattr("kanlens.tactics.single_nodes", none("node"))
+    x = points(200, 2)
+    search(x, torch.sin(x.prod(1) + torch.sin(3 * x[:, 0])), settings=SearchSettings(seconds=None, steps=60))
+    assert asked[:3] == ["product", "product", "node"]
 
 
 def test_a_power_product_is_found_where_noise_changes_the_sign_of_small_targets() -> None:

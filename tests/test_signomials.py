@@ -14,7 +14,7 @@ from kanlens.exponents import Columns, Data, Exponents, fitted
 from kanlens.functions import LIBRARY
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit
-from kanlens.signomials import FORMS, STAGES, Form, signomials, waves
+from kanlens.signomials import FORMS, STAGES, Form, _Batch, _Trial, signomials, waves
 from kanlens.trees import Call, Tree, Variable, monomial, shape, values
 
 
@@ -145,6 +145,20 @@ def test_a_form_that_is_far_from_the_law_is_given_up_after_few_rows(monkeypatch:
     z = positive(1000, 2)
     assert not found(z, torch.sin(3 * z.prod(1)), Form(2))
     assert rows == [STAGES[0][0]]
+
+
+def test_a_term_that_few_rows_carry_is_no_law_under_noise() -> None:
+    generator = torch.Generator().manual_seed(0)
+    z = (0.5 * torch.randn(1000, 2, generator=generator, dtype=torch.float64)).exp()
+    trial = _Trial.of(Problem.of(Rows(z, z.sum(1))), 0, True, None, 2)
+    assert trial is not None
+    for terms, kept in ((2, 1), (1, 2)):
+        powers = torch.tensor([[[0, 2], [1, 0]], [[0, 2], [12, 0]]])[:, 2 - terms :].double()
+        none = torch.zeros(2, 0, dtype=torch.float64)
+        models = Exponents(powers, none[..., None, None], none[..., None], none)
+        whole = torch.zeros(2, terms, 0)
+        batch = _Batch(models, whole, torch.zeros(2, 0, 0, 0), torch.ones(2, terms), torch.zeros(2))
+        assert len(trial._carried(batch).error) == kept
 
 
 def test_few_rows_and_signs_alone_are_left_to_others() -> None:

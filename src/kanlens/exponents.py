@@ -122,9 +122,14 @@ def _under(data: Data, columns: Columns, exponents: Exponents) -> Tensor:
     return columns.inside * torch.einsum("rf,nljf->nrlj", data.logs, exponents.inside).clamp(-LARGEST, LARGEST).exp()
 
 
+def power_products(logs: Tensor, terms: Tensor) -> Tensor:
+    """Return the power products `(n, rows, K)` of exponents `(n, K, f)`, no larger than numbers can be."""
+    return torch.einsum("rf,nkf->nrk", logs, terms).clamp(-LARGEST, LARGEST).exp()
+
+
 def _evaluated(data: Data, columns: Columns, exponents: Exponents) -> Fit:
     logs, t, weight = data
-    terms = columns.terms * torch.einsum("rf,nkf->nrk", logs, exponents.terms).clamp(-LARGEST, LARGEST).exp()
+    terms = columns.terms * power_products(logs, exponents.terms)
     under = _under(data, columns, exponents)
     sums = 1 + (under * exponents.scale[:, None]).sum(3)
     forbidden = (sums <= LEAST).flatten(1).any(1)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kanlens.exponents import Columns, Data, Exponents, above_zero, fitted
+from kanlens.exponents import Columns, Data, Exponents, above_zero, fitted, power_products
 from kanlens.functions import Function
 from kanlens.problems import Problem
 from kanlens.trees import Call, Number, Tree, Variable, add, complexity, monomial, multiply, raise_to, values
@@ -56,6 +56,9 @@ ENOUGH = 8
 
 IDLE = 1e-9
 """Coefficient, as a share of the largest one at the middle of the data, up to which a term is round-off."""
+
+CARRIED = 8
+"""Rows that have to carry each term of a sum under noise, or else it describes them and not a law."""
 
 BOTTOMS = (1, 2)
 """Denominators of exponents under noise."""
@@ -175,7 +178,7 @@ class _Trial(NamedTuple):
         best = self._best(form)
         if self.noisy:
             rounded = [self._rounded_in_turns(best, bottom) for bottom in BOTTOMS]
-            return [guess for batch in rounded for guess in self._formulas(batch)]
+            return [guess for batch in rounded for guess in self._formulas(self._carried(batch))]
         return self._formulas(self._exact(best))
 
     def _best(self, form: Form) -> _Batch:
@@ -236,6 +239,18 @@ class _Trial(NamedTuple):
             )
             batch = self._fitted(batch._replace(exponents=exponents), ROWS, STEPS, mask)
         return batch.take(batch.error.isfinite().nonzero()[:, 0])
+
+    def _carried(self, batch: _Batch) -> _Batch:
+        r"""Return the models without those of several terms of which one is next to nothing but for a few rows.
+
+        That many rows carry a term `b` is :math:`(\sum b^2)^2 / \sum b^4`. Steep terms follow the noise of single rows,
+        and are off by any factor at others.
+        """
+        terms = self._columns(batch).terms * power_products(self.data.logs, batch.exponents.terms)
+        square = (terms * self.data.weight[:, None]).square()
+        rows = square.sum(1).square() / square.square().sum(1).clamp_min(1e-300)
+        carried = (rows >= CARRIED).all(1) if terms.shape[2] > 1 else torch.ones_like(batch.error, dtype=torch.bool)
+        return batch.take(carried.nonzero()[:, 0])
 
     def _start(self, form: Form, count: int) -> Exponents:
         """Return random exponents, whole and mostly zero."""

@@ -153,12 +153,14 @@ class Tactics:
         if not self.noisy:
             yield from self._try(sums(problem, self.functions, 0.0, CLEAR))
             self.agenda.push(problem.size - 1.45, self._try(products(problem, self.functions, CLEAR)))
-        self.agenda.push(problem.size - 1.42, self._try(implicit(problem)))  # tenths of a second
+        # it takes tenths of a second, in vain where there is noise
+        self.agenda.push(problem.size + (0.5 if self.noisy else -1.42), self._try(implicit(problem)))
         self.agenda.push(problem.size - 1, self._try(few_terms(problem)))
         rough = error > (0.3 if self.noisy else ROUGH) * self.spread
         for number, smaller in enumerate(indices(problem) if rough else ()):
             self.agenda.push(1.5 + 0.1 * number, self.solve(smaller, error))
-        if above == math.inf:
+        if above == math.inf:  # a product is found beside poles, too, where other stand-ins are rough
+            self.agenda.push(problem.size + 0.25, self._try(products(problem, self.functions)))
             self._train(problem, problem.size + 0.3, error)
         self.agenda.push(10 + problem.size, self._slow(problem, error, above))
         self._by_derivatives(problem, smooth, error)
@@ -265,8 +267,8 @@ class Tactics:
     def _slow(self, problem: Problem, error: float, above: float) -> Iterator[None]:
         if problem.size > 2:
             yield from self._try(polynomials(problem))
-        yield from self._try(products(problem, self.functions))
         if above < math.inf:
+            yield from self._try(products(problem, self.functions))
             self._train(problem, 10 + problem.size, error)
         yield from self._try(sums(problem, self.functions, self.noise))
         yield from self._try(sums_of_pairs(problem, self.functions, self.noise))
