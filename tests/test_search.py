@@ -510,7 +510,7 @@ def test_a_constant_that_noise_hides_is_left_out_of_a_guess(seed: int) -> None:
 
 
 def test_a_sum_is_not_looked_for_first_where_nothing_smooth_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multivariate, "curve_names", lambda *_: pytest.fail("A curve was named."))
+    monkeypatch.setattr(multivariate, "curve_choices", lambda *_: pytest.fail("A curve was named."))
     x = points(200, 2, 1, 2)
     front = search(x, torch.sin(40 * x.prod(1)), settings=SearchSettings(seconds=None, steps=9))
     assert not front.exact

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import Function
-from kanlens.naming import curve_names, simplest_first, unscaled_product, unshifted_sum
+from kanlens.naming import curve_choices, unscaled_product, unshifted_sum
 from kanlens.problems import Problem
 from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
@@ -72,12 +72,10 @@ def joins(
     z = problem.z[smooth.rows]
     z = z[interior(z)]
     for node in (variant for found in together for variant in _variants(found, z)):
-        names = [
-            curve_names(z[:, k], curve, functions, DOUBT * node.misfit / float(curve.std()))
-            for k, curve in zip(node.features, node.curves, strict=True)
-        ]
+        curves = [(z[:, k], curve) for k, curve in zip(node.features, node.curves, strict=True)]
+        choices = curve_choices(curves, functions, [DOUBT * node.misfit / float(c.std()) for c in node.curves])
         others = [Variable(k) for k in range(problem.size) if k not in node.features]
-        for choice in itertools.islice(simplest_first(names), NAMED):
+        for choice in itertools.islice(choices, NAMED):
             smaller = problem.reduced([_joined(node, choice), *others])
             if smaller is not None:
                 yield node.misfit, smaller

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import LIBRARY, Function
-from kanlens.naming import curve_names, simplest_first, unshifted_sum
+from kanlens.naming import curve_choices, unshifted_sum
 from kanlens.problems import EXPONENTIAL, Outer, Problem, outers
 from kanlens.sparse import best_subsets, coefficients
 from kanlens.spreading import evenly
@@ -250,9 +250,10 @@ def _sums(
         v = torch.stack([values(tree, z) for tree in trees], 1)
         factors = outer.name == EXPONENTIAL  # a sum of logarithms is a product of functions
         curves = [part.exp() if factors else part for part in parts]
-        names = [curve_names(v[:, k], curve, functions, (error / spread) ** 0.5) for k, curve in enumerate(curves)]
+        doubts = [(error / spread) ** 0.5] * len(curves)
+        choices = curve_choices(list(zip(v.unbind(1), curves, strict=True)), functions, doubts)
         found = []
-        for choice in itertools.islice(simplest_first(names), 12):
+        for choice in itertools.islice(choices, 12):
             placed = [substitute(tree, [argument]) for tree, argument in zip(choice, trees, strict=True)]
             if factors:
                 product = math.prod(values(tree, v[:, [k]]) for k, tree in enumerate(choice))

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -26,30 +27,58 @@ from kanlens.trees import (
 )
 from kanlens.univariate import Guess, univariate
 
+SHORT = 30.0
+"""How much larger than thought the doubt is for short names."""
+
 PLAIN = 13
 """Symbols up to which a formula that fits a curve as well as it is known ends the search for others."""
 
 
-def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doubt: float = 3e-5) -> list[Tree]:
-    """Return the likeliest formulas of a curve, in Variable(0), short ones first where they are as good.
+class Names(NamedTuple):
+    """Hold formulas of a curve, in Variable(0): those that fit as well as it is known, and shorter ones."""
 
-    `doubt` is how far off the curve itself is, as a share of its deviation: it was read off splines.
+    likely: list[Tree]
+    short: list[Tree]
+
+
+def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doubt: float = 3e-5) -> Names:
+    """Return the likeliest formulas of a curve, short ones first where they are as good.
+
+    `doubt` is how far off the curve itself is, as a share of its deviation: it was read off splines. It is
+    underestimated at times, and then a few decimals too many pay, so that short names are those at a larger doubt.
     """
     rows = Rows(s[:, None], part)
     floor = doubt**2 * rows.variance() + 1e-300
 
-    def price(tree: Tree, error: float) -> float:
+    def price(tree: Tree, error: float, floor: float = floor) -> float:
         return 10 * math.log2(error + floor) + 4 * complexity(tree)
 
     fitted: dict[Tree, float] = {}
     for guesses in _kinds(Problem.of(rows), functions):
         likeliest = sorted(guesses, key=lambda g: price(*g))[:10]
         found = [refit(guess.tree, rows.first(200), 8) for guess in likeliest]
-        fitted |= {tree: price(tree, error) for tree, error in found}
+        fitted |= dict(found)
         if any(error <= 2 * floor and complexity(tree) <= PLAIN for tree, error in found):
             break
-    best = _different(sorted(fitted, key=lambda tree: fitted[tree]), rows)[:4]
-    return list(dict.fromkeys(named for tree in best for named in (_snapped(tree, rows, floor), tree)))
+    likely, short = (
+        _different(sorted(fitted, key=lambda tree: price(tree, fitted[tree], size)), rows)[:count]
+        for size, count in ((floor, 4), (SHORT**2 * floor, 2))
+    )
+    both = {tree: (_snapped(tree, rows, floor), tree) for tree in dict.fromkeys((*likely, *short))}
+    return Names(*(list(dict.fromkeys(name for tree in best for name in both[tree])) for best in (likely, short)))
+
+
+def curve_choices(
+    curves: Sequence[tuple[Tensor, Tensor]], functions: Mapping[str, Function], doubts: Sequence[float]
+) -> Iterator[tuple[Tree, ...]]:
+    """Yield names for several curves `(s, part)`, the likeliest of all, the shortest of all, and so on in turn."""
+    names = [curve_names(*curve, functions, doubt) for curve, doubt in zip(curves, doubts, strict=True)]
+    kinds = (simplest_first([n.likely for n in names]), simplest_first([n.short for n in names]))
+    seen: set[tuple[Tree, ...]] = set()
+    for choice in (choice for two in itertools.zip_longest(*kinds) for choice in two):
+        if choice is not None and choice not in seen:
+            seen.add(choice)
+            yield choice
 
 
 def _kinds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import Function
-from kanlens.naming import curve_names, simplest_first, unscaled_product, unshifted_sum
+from kanlens.naming import curve_choices, unscaled_product, unshifted_sum
 from kanlens.network import KAN
 from kanlens.problems import Problem
 from kanlens.solvers import LevenbergMarquardt
@@ -69,9 +69,10 @@ def products(problem: Problem, functions: Mapping[str, Function], close: float =
     factors, error = _rank_one(z, t)
     if error > close * float(t.std()):
         return
-    names = [curve_names(z[:, k], factor, functions, error / float(t.std())) for k, factor in enumerate(factors)]
+    doubts = [error / float(t.std())] * len(factors)
+    choices = curve_choices(list(zip(z.unbind(1), factors, strict=True)), functions, doubts)
     found = []
-    for choice in itertools.islice(simplest_first(names), 12):
+    for choice in itertools.islice(choices, 12):
         placed = [substitute(tree, [Variable(k)]) for k, tree in enumerate(choice)]
         product = torch.stack([values(tree, z) for tree in placed]).prod(0)
         scale = float((product * t).sum() / (product * product).sum())
@@ -187,8 +188,10 @@ def single_nodes(
         with torch.no_grad():
             edges = model.trace(at).edges[0]  # (rows, out, in)
         curves = edges.diagonal(dim1=1, dim2=2) if product else edges[:, 0]
-        names = [curve_names(z[:, k], curves[:, k], functions, error) for k in range(problem.size)]
-        for choice in itertools.islice(simplest_first(names), 3):
+        choices = curve_choices(
+            list(zip(z.unbind(1), curves.unbind(1), strict=True)), functions, [error] * problem.size
+        )
+        for choice in itertools.islice(choices, 3):
             placed = [substitute(tree, [Variable(k)]) for k, tree in enumerate(choice)]
             smaller = problem.reduced([unscaled_product(placed) if product else unshifted_sum(placed)])
             if smaller is not None:

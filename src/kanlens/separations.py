@@ -1,5 +1,6 @@
 """Take out a feature that the law has only in a factor, or only in a term, of its own, inside an outer function."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from kanlens.bases import BSpline
 from kanlens.functions import Function
 from kanlens.joins import interior
-from kanlens.naming import curve_names, unscaled_product, unshifted_sum
+from kanlens.naming import curve_choices, unscaled_product, unshifted_sum
 from kanlens.problems import IDENTITY, OUTER, Outer, Problem, outers
 from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
@@ -107,7 +108,8 @@ def without(problem: Problem, part: Part, functions: Mapping[str, Function]) -> 
     """Yield problems of the others, the part divided out or taken off by a likely name, with the name's symbols."""
     others: list[Tree] = [Variable(k) for k in range(problem.size) if k != part.feature]
     inside = problem.inside(part.outer)
-    for name in curve_names(part.s, part.curve, functions, max(3e-5, DOUBT * part.misfit))[:NAMED]:
+    names = curve_choices([(part.s, part.curve)], functions, [max(3e-5, DOUBT * part.misfit)])
+    for (name,) in itertools.islice(names, NAMED):
         named = [substitute(name, [Variable(part.feature)])]
         if part.factor:
             smaller = inside.reduced(others, unscaled_product(named))
