@@ -22,14 +22,14 @@ def test_an_exact_curve_gets_its_own_name() -> None:
 
 
 def test_a_curve_less_exact_than_it_seems_gets_a_short_name_too() -> None:
-    bend = 3e-4 * torch.sin(2 * S) * S.sqrt()
+    bend = 1e-4 * torch.sin(2 * S) * S.sqrt()
     names = curve_names(S, S.sqrt() + bend, LIBRARY, doubt=3e-5)
     assert shape(names.short[0]) in ("(^ x0 1/2)", "(* (^ x0 1/2) c)")
     assert complexity(names.short[0]) < complexity(names.likely[0])
 
 
 def test_choices_take_the_likeliest_and_the_shortest_names_in_turn() -> None:
-    bent = S.sqrt() + 3e-4 * torch.sin(2 * S) * S.sqrt()
+    bent = S.sqrt() + 1e-4 * torch.sin(2 * S) * S.sqrt()
     curves = [(S, bent), (S, torch.tanh(1.3 * S))]
     one, other = (curve_names(*curve, LIBRARY) for curve in curves)
     choices = list(itertools.islice(curve_choices(curves, LIBRARY, [3e-5, 3e-5]), 6))

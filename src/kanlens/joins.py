@@ -71,7 +71,7 @@ def joins(
     """Yield problems in which the features of a node have become one, with the misfit."""
     z = problem.z[smooth.rows]
     z = z[interior(z)]
-    for node in (variant for found in together for variant in _variants(found, z)):
+    for node in together:
         curves = [(z[:, k], curve) for k, curve in zip(node.features, node.curves, strict=True)]
         choices = curve_choices(curves, functions, [DOUBT * node.misfit / float(c.std()) for c in node.curves])
         others = [Variable(k) for k in range(problem.size) if k not in node.features]
@@ -81,13 +81,15 @@ def joins(
                 yield node.misfit, smaller
 
 
-def _variants(node: Node, z: Tensor) -> list[Node]:
-    """Return a node as found and in plain form; that comes last if it loses the sign of a curve, as squares do."""
-    plain = list(plainer(node, z))
-    lost = any(
-        (p >= 0).all() and (c < 0).any() for other in plain for p, c in zip(other.curves, node.curves, strict=True)
-    )
-    return [node, *plain] if lost and node.product else [*plain, node]
+def variants(together: Sequence[Node], problem: Problem, smooth: Surrogate) -> Iterator[Node]:
+    """Yield nodes in plain form and as found, or the other way around where that loses the sign of a curve."""
+    z = problem.z[smooth.rows]
+    z = z[interior(z)]
+    for node in together:
+        plain = list(plainer(node, z))
+        pairs = ((p, c) for other in plain for p, c in zip(other.curves, node.curves, strict=True))
+        lost = node.product and any((p >= 0).all() and (c < 0).any() for p, c in pairs)
+        yield from (node, *plain) if lost else (*plain, node)
 
 
 def plainer(node: Node, z: Tensor) -> Iterator[Node]:

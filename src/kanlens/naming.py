@@ -10,6 +10,7 @@ from torch import Tensor
 from kanlens.compounds import nested, pairs
 from kanlens.constants import nearby
 from kanlens.functions import Function
+from kanlens.neighbours import shorter
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit
 from kanlens.trees import (
@@ -64,8 +65,18 @@ def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doub
         _different(sorted(fitted, key=lambda tree: price(tree, fitted[tree], size)), rows)[:count]
         for size, count in ((floor, 4), (SHORT**2 * floor, 2))
     )
+    short = [_shortened(tree, rows.first(200), SHORT**2 * floor) for tree in short]
     both = {tree: (_snapped(tree, rows, floor), tree) for tree in dict.fromkeys((*likely, *short))}
     return Names(*(list(dict.fromkeys(name for tree in best for name in both[tree])) for best in (likely, short)))
+
+
+def _shortened(tree: Tree, rows: Rows, allowed: float) -> Tree:
+    """Return the formula without the terms that it can do without, shifts inside functions among them."""
+    for less in shorter(tree):
+        trial, error = refit(less, rows, 8)
+        if error <= allowed:
+            return _shortened(trial, rows, allowed)
+    return tree
 
 
 def curve_choices(

@@ -11,7 +11,7 @@ from kanlens.compounds import compounds, nested, pairs
 from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
-from kanlens.joins import folded, interior, joins, nodes
+from kanlens.joins import folded, interior, joins, nodes, variants
 from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
 from kanlens.nodes import products, scaled_products, single_nodes
 from kanlens.pool import Pool
@@ -229,7 +229,7 @@ class Tactics:
         if together:
             late = error > ROUGH * self.spread  # slopes that are this rough show nodes where there are none
             rank = problem.size - 1.3 + 5 * together[0].misfit + late
-            sharp = (sharpened(node, problem, smooth) for node in together)
+            sharp = (sharpened(node, problem, smooth) for node in variants(together, problem, smooth))
             self.agenda.push(rank, self._join(joins(problem, smooth, sharp, self.functions), rank, error))
         if not self.noisy:
             for number, part in enumerate(parts(problem, smooth)):
