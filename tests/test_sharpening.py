@@ -53,6 +53,14 @@ def test_rough_curves_become_twenty_times_as_exact(curves: Curves, product: bool
     assert sharp.misfit < rough.misfit
 
 
+def test_a_product_of_factors_of_one_sign_keeps_its_power() -> None:
+    curves: Curves = (lambda s: torch.exp(torch.sin(2 * s)), lambda s: 1.2 + torch.tanh(s))
+    rough, problem, smooth = node_of(curves, True)
+    sharp = sharpened(rough, problem, smooth)
+    assert sharp is not rough
+    assert unlike(sharp, curves, problem, smooth) < 1e-3
+
+
 def test_the_terms_of_a_sum_keep_one_scale() -> None:
     node = sharpened(*node_of(SUM, False))
     assert max(float(curve.std()) for curve in node.curves) == pytest.approx(1)

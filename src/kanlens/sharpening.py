@@ -1,5 +1,7 @@
 """Train a network of one node from the curves that derivatives show, which are only as exact as a stand-in's slopes."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,12 @@ from kanlens.training import fit
 
 ROUGH = 2e-4
 """Misfit of a node from which its curves gain by training."""
+
+EXACT = 2e-6
+"""Misfit below which no node is said to be: what constants of the curves make up for does not show in the target."""
+
+LEAST = 0.1
+"""Size of a factor, as a share of its deviation, from which its logarithm tells its power."""
 
 BASIS, STEPS = BSpline(degree=5, intervals=16), 20
 """Splines of the network, and the steps that it takes: it begins near the end."""
@@ -37,9 +45,27 @@ def sharpened(node: Node, problem: Problem, smooth: Surrogate) -> Node:
         curves = _curves(model, at[:, order], node.product)
     if not error < DOUBT * node.misfit:
         return node
+    if node.product:
+        curves = _to_the_power_before(curves, node.curves)
     sizes = [float(curve.std()) for curve in curves]
     units = sizes if node.product else [max(sizes)] * len(sizes)  # the terms of a sum have one scale
-    return node._replace(curves=tuple(c / u for c, u in zip(curves, units, strict=True)), misfit=error / DOUBT)
+    return node._replace(
+        curves=tuple(c / u for c, u in zip(curves, units, strict=True)), misfit=max(error / DOUBT, EXACT)
+    )
+
+
+def _to_the_power_before(curves: Sequence[Tensor], before: Sequence[Tensor]) -> list[Tensor]:
+    """Return factors raised to the power that brings them closest to those before.
+
+    A product is known up to a power, which the function around it undoes, and training drifts along that.
+    """
+    old, new = (torch.stack([curve.abs().log() for curve in some]) for some in (before, curves))
+    sound = torch.stack([curve.abs() > LEAST * curve.std() for curve in before]) & torch.isfinite(new)
+    weight = sound.double()
+    old, new = (torch.where(sound, part, 0.0) for part in (old, new))
+    old, new = (part - part.sum(1, keepdim=True) / weight.sum(1, keepdim=True) for part in (old, new))
+    power = float((weight * new * old).sum() / (weight * old * old).sum())
+    return [curve.sign() * curve.abs() ** (1 / power) for curve in curves] if power > 0 else list(curves)
 
 
 @torch.no_grad()
