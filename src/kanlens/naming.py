@@ -28,8 +28,14 @@ from kanlens.trees import (
 )
 from kanlens.univariate import Guess, univariate
 
+LEAST = 1e-7
+"""How far off a curve is at least, as a share of its deviation."""
+
 SHORT = 30.0
 """How much larger than thought the doubt is for short names."""
+
+NEARLY = 10.0
+"""The same before pairs of functions and functions inside each other are tried."""
 
 PLAIN = 13
 """Symbols up to which a formula that fits a curve as well as it is known ends the search for others."""
@@ -49,17 +55,18 @@ def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doub
     underestimated at times, and then a few decimals too many pay, so that short names are those at a larger doubt.
     """
     rows = Rows(s[:, None], part)
-    floor = doubt**2 * rows.variance() + 1e-300
+    floor = max(doubt, LEAST) ** 2 * rows.variance() + 1e-300
 
     def price(tree: Tree, error: float, floor: float = floor) -> float:
         return 10 * math.log2(error + floor) + 4 * complexity(tree)
 
     fitted: dict[Tree, float] = {}
-    for guesses in _kinds(Problem.of(rows), functions):
+    for number, guesses in enumerate(_kinds(Problem.of(rows), functions)):
         likeliest = sorted(guesses, key=lambda g: price(*g))[:10]
         found = [refit(guess.tree, rows.first(200), 8) for guess in likeliest]
         fitted |= dict(found)
-        if any(error <= 2 * floor and complexity(tree) <= PLAIN for tree, error in found):
+        enough = (2 if number < 2 else NEARLY**2) * floor  # what takes long needs more reason
+        if any(error <= enough and complexity(tree) <= PLAIN for tree, error in fitted.items()):
             break
     likely, short = (
         _different(sorted(fitted, key=lambda tree: price(tree, fitted[tree], size)), rows)[:count]
