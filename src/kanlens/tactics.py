@@ -229,8 +229,10 @@ class Tactics:
         if together:
             late = error > ROUGH * self.spread  # slopes that are this rough show nodes where there are none
             rank = problem.size - 1.3 + 5 * together[0].misfit + late
-            sharp = (sharpened(node, problem, smooth) for node in variants(together, problem, smooth))
-            self.agenda.push(rank, self._join(joins(problem, smooth, sharp, self.functions), rank, error))
+            found = variants(together, problem, smooth)
+            if not self.noisy:  # splines that fine would follow the noise
+                found = (sharpened(node, problem, smooth) for node in found)
+            self.agenda.push(rank, self._join(joins(problem, smooth, found, self.functions), rank, error))
         if not self.noisy:
             for number, part in enumerate(parts(problem, smooth)):
                 late = number >= SEPARATED
