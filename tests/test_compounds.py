@@ -122,8 +122,9 @@ def test_a_function_beside_two_inside_each_other_is_found(law: Callable[[Tensor]
         lambda s: torch.exp(s**2 + torch.sin(2.2 * s)),
         lambda s: torch.tanh(0.9 * s**2 + torch.arctan(1.4 * s)),
         lambda s: (s**2 + torch.exp(0.7 * s)) ** 2,
+        lambda s: torch.tanh(1.3 * s * torch.tanh(0.7 * s)),
     ],
-    ids=["sum", "product", "sum inside exp", "sum inside tanh", "square of a sum"],
+    ids=["sum", "product", "sum inside exp", "sum inside tanh", "square of a sum", "product inside tanh"],
 )
 def test_two_functions_beside_each_other_are_found(law: Callable[[Tensor], Tensor]) -> None:
     assert least(pairs(problem(law), LIBRARY)) < 1e-20

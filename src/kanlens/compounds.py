@@ -26,7 +26,7 @@ COVERED = (EXPONENTIAL, "t^2", "t^-1", "inverse log")
 """Outer functions that may be around a sum."""
 
 ALSO = (*COVERED, "t^1/2", "inverse tanh", "inverse arctan")
-"""The same around a sum of two functions of the variable itself, which takes tenths of a second for each."""
+"""The same around two functions of the variable itself, which take tenths of a second for each."""
 
 ALIKE = 1e-7
 """Share of a column that another one leaves unexplained, below which the two are one."""
@@ -88,9 +88,12 @@ def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[
     if len(curve.t) < FEWEST or not functions.keys() & set(AROUND):
         return
     beside, target = of_the_variable(curve.s, functions), Target.of(curve, IDENTITY)
+    inside = _covered(curve, ALSO)
     yield _products(problem, target, beside, beside)
-    for inner in (target, *_covered(curve, ALSO)):
+    for inner in (target, *inside):
         yield _sums(problem, inner, beside, beside)
+    for inner in inside:
+        yield _products(problem, inner, beside, beside)
 
 
 def compounds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
