@@ -35,7 +35,7 @@ SHORT = 30.0
 """How much larger than thought the doubt is for short names."""
 
 NEARLY = 10.0
-"""The same before pairs of functions and functions inside each other are tried."""
+"""How much larger it may be for names that make trying pairs of functions, which takes a second, needless."""
 
 PLAIN = 13
 """Symbols up to which a formula that fits a curve as well as it is known ends the search for others."""
@@ -65,7 +65,7 @@ def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doub
         likeliest = sorted(guesses, key=lambda g: price(*g))[:10]
         found = [refit(guess.tree, rows.first(200), 8) for guess in likeliest]
         fitted |= dict(found)
-        enough = (2 if number < 2 else NEARLY**2) * floor  # what takes long needs more reason
+        enough = (2 if number < 3 else NEARLY**2) * floor  # what takes long needs more reason
         if any(error <= enough and complexity(tree) <= PLAIN for tree, error in fitted.items()):
             break
     likely, short = (
