@@ -200,7 +200,8 @@ class _Trial(NamedTuple):
             )
             batch = self._fitted(batch, rows, steps, held)
             batch = batch.take(batch.error.argsort()[:most])
-            if not self.noisy and not float(batch.error.amin()) < (HOPELESS * self.spread) ** 2:
+            plain = not (self.noisy or self.signed)  # factors that pass zero, as waves do, are met late
+            if plain and not float(batch.error.amin()) < (HOPELESS * self.spread) ** 2:
                 return batch.take(batch.error.new_zeros(0, dtype=torch.long))
         return batch.take(batch.error.isfinite().nonzero()[:, 0])
 
