@@ -81,10 +81,8 @@ def joins(
                 yield node.misfit, smaller
 
 
-def variants(together: Sequence[Node], problem: Problem, smooth: Surrogate) -> Iterator[Node]:
+def variants(together: Sequence[Node], z: Tensor) -> Iterator[Node]:
     """Yield nodes in plain form and as found, or the other way around where that loses the sign of a curve."""
-    z = problem.z[smooth.rows]
-    z = z[interior(z)]
     for node in together:
         plain = list(plainer(node, z))
         pairs = ((p, c) for other in plain for p, c in zip(other.curves, node.curves, strict=True))
@@ -139,7 +137,7 @@ def nodes(z: Tensor, slopes: Tensor) -> list[Node]:
     if len(z) < ROWS * size:
         return []
     at, steep = evenly(z)
-    splines, slopes = [_Spline.of(at[:, k]) for k in range(size)], slopes * steep
+    splines, slopes = [Spline.of(at[:, k]) for k in range(size)], slopes * steep
     found: list[Node] = []
     for solve in (_sum, _product):
         pairs = {pair: solve(pair, splines, slopes) for pair in itertools.combinations(range(size), 2)}
@@ -170,7 +168,7 @@ def folded(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Prob
                 yield smaller
 
 
-class _Spline(NamedTuple):
+class Spline(NamedTuple):
     """Hold a basis at a feature's rows `(rows, size)` and its derivative there, the rows, and both on a fine grid."""
 
     rows: Tensor
@@ -181,36 +179,35 @@ class _Spline(NamedTuple):
     steep: Tensor
 
     @classmethod
-    def of(cls, s: Tensor) -> "_Spline":
+    def of(cls, s: Tensor) -> "Spline":
+        """Return the basis on a feature's range."""
         grid = BASIS.grid(s.amin()[None], s.amax()[None])
         fine = torch.linspace(float(s.amin()), float(s.amax()), FINE, dtype=s.dtype)
         at_fine, steep = BASIS.values_and_slopes(fine[:, None], grid)
         rows, slopes = BASIS.values_and_slopes(s[:, None], grid)
         return cls(rows[:, 0], slopes[:, 0], s, fine, at_fine[:, 0], steep[:, 0])
 
-    def at_rows(self, curve: Tensor) -> Tensor:
-        """Return a curve on the fine grid at the rows."""
+    def integral(self, coef: Tensor) -> Tensor:
+        """Return the integral of the spline with these coefficients at the rows, zero at the lowest of them."""
+        total = torch.cumulative_trapezoid(self.at_fine @ coef, self.fine)
+        curve = torch.cat([total.new_zeros(1), total])
         place = ((self.s - self.fine[0]) / (self.fine[1] - self.fine[0])).clamp(0, FINE - 1.001)
         low = place.long()
         return torch.lerp(curve[low], curve[low + 1], place - low)
 
 
-def _sum(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -> Node | None:
+def _sum(group: Sequence[int], splines: Sequence[Spline], slopes: Tensor) -> Node | None:
     """Return the curves of which the law feels the sum."""
     solved = _null(group, splines, slopes, crossed=True)
     if solved is None:
         return None
     steep, misfit = solved
-    curves = []
-    for k, slope in zip(group, steep, strict=True):
-        fine = splines[k].fine
-        curve = torch.cat([slope.new_zeros(1), torch.cumulative_trapezoid(splines[k].at_fine @ slope, fine)])
-        curves.append(splines[k].at_rows(curve))
+    curves = [splines[k].integral(slope) for k, slope in zip(group, steep, strict=True)]
     unit = max(float(curve.std()) for curve in curves)
     return Node(tuple(group), tuple(curve / unit for curve in curves), misfit, False)
 
 
-def _product(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -> Node | None:
+def _product(group: Sequence[int], splines: Sequence[Spline], slopes: Tensor) -> Node | None:
     """Return the curves of which the law feels the product, if one of them passes zero.
 
     Otherwise it feels the sum of their logarithms. A simple zero of a factor is one of P, with slope 1: that is the
@@ -235,7 +232,7 @@ def _product(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -
     return Node(tuple(group), tuple(curve / curve.std() for curve in curves), misfit, True)
 
 
-def _turning(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -> Node | None:
+def _turning(group: Sequence[int], splines: Sequence[Spline], slopes: Tensor) -> Node | None:
     """Return the two curves of which the law feels the product, wherever they pass zero and turn.
 
     Neither `f / f'` nor `f' / f` is smooth then. The condition `s_1 f g' = s_2 f' g` divides by nothing; it is linear
@@ -258,7 +255,7 @@ def _turning(group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor) -
     return Node(tuple(group), tuple(c / c.std() for c in curves), best, True) if best < CLEAR else None
 
 
-def _beginnings(first: _Spline, second: _Spline, by_first: Tensor, by_second: Tensor) -> Iterator[Tensor]:
+def _beginnings(first: Spline, second: Spline, by_first: Tensor, by_second: Tensor) -> Iterator[Tensor]:
     """Yield coefficients of the second curve to begin with.
 
     The condition holds of all functions of the node, `s_1 h_y = s_2 h_x`, and is linear in their coefficients of
@@ -274,7 +271,7 @@ def _beginnings(first: _Spline, second: _Spline, by_first: Tensor, by_second: Te
         yield right @ torch.linalg.svd(row.view(len(left), len(right)))[2][0]
 
 
-def _factor(spline: _Spline, felt: Tensor, steep: Tensor) -> tuple[Tensor, Tensor, float]:
+def _factor(spline: Spline, felt: Tensor, steep: Tensor) -> tuple[Tensor, Tensor, float]:
     """Return the curve `f` with `felt f = steep f'`, its slope, and how far off that is as a share of both sides."""
     sides = felt[:, None] * spline.rows, steep[:, None] * spline.slopes
     coef, misfit, _ = _smallest(sides[0] - sides[1], torch.cat(sides))
@@ -288,7 +285,7 @@ def _slope_at_zero(curve: Tensor, steep: Tensor) -> float:
 
 
 def _null(
-    group: Sequence[int], splines: Sequence[_Spline], slopes: Tensor, crossed: bool
+    group: Sequence[int], splines: Sequence[Spline], slopes: Tensor, crossed: bool
 ) -> tuple[list[Tensor], float] | None:
     """Return coefficients of splines `g` with `s_i g_j = s_j g_i` (crossed) or `s_i g_i = s_j g_j`, and the misfit."""
     sizes = [splines[k].rows.shape[1] for k in group]

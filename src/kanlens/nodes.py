@@ -185,9 +185,7 @@ def single_nodes(
         if model is None:
             continue
         error = _off(model, at, t) / float(t.std())
-        with torch.no_grad():
-            edges = model.trace(at).edges[0]  # (rows, out, in)
-        curves = edges.diagonal(dim1=1, dim2=2) if product else edges[:, 0]
+        curves = curves_into(model, at, product)
         choices = curve_choices(
             list(zip(z.unbind(1), curves.unbind(1), strict=True)), functions, [error] * problem.size
         )
@@ -196,6 +194,13 @@ def single_nodes(
             smaller = problem.reduced([unscaled_product(placed) if product else unshifted_sum(placed)])
             if smaller is not None:
                 yield smaller
+
+
+@torch.no_grad()
+def curves_into(model: KAN, at: Tensor, product: bool) -> Tensor:
+    """Return what each edge into the node of a network with one makes of the rows, `(rows, d)`."""
+    edges = model.trace(at).edges[0]  # (rows, out, in)
+    return edges.diagonal(dim1=1, dim2=2) if product else edges[:, 0]
 
 
 def _trained(z: Tensor, t: Tensor, product: bool, seed: int, late: Callable[[], bool]) -> KAN | None:

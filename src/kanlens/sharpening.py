@@ -8,6 +8,7 @@ from torch import Tensor
 from kanlens.bases import BSpline
 from kanlens.joins import DOUBT, Node, interior
 from kanlens.network import KAN
+from kanlens.nodes import curves_into
 from kanlens.problems import Problem
 from kanlens.solvers import LevenbergMarquardt
 from kanlens.spreading import evenly
@@ -37,12 +38,11 @@ def sharpened(node: Node, problem: Problem, smooth: Surrogate) -> Node:
         return node
     rows = smooth.rows[interior(problem.z[smooth.rows])]
     at, t = evenly(problem.z[rows]).at, problem.t[rows]
-    order = list(node.features)
-    model = _begun(node, at[:, order], t)
-    fit(model, at[:, order], t[:, None], solver=LevenbergMarquardt(steps=STEPS))
+    model = _begun(node, at, t)
+    fit(model, at, t[:, None], solver=LevenbergMarquardt(steps=STEPS))
     with torch.no_grad():
-        error = float((model(at[:, order])[:, 0] - t).std() / t.std())
-        curves = _curves(model, at[:, order], node.product)
+        error = float((model(at)[:, 0] - t).std() / t.std())
+    curves = list(curves_into(model, at, node.product).unbind(1))
     if not error < DOUBT * node.misfit:
         return node
     if node.product:
@@ -79,15 +79,8 @@ def _begun(node: Node, at: Tensor, t: Tensor) -> KAN:
         first.mask.copy_(torch.eye(size))
     first.grid.copy_(BASIS.grid(at.amin(0), at.amax(0)))
     first.coef.copy_(BASIS.project(at, torch.diag_embed(curves) if node.product else curves[:, None], first.grid))
-    parts = _curves(model, at, node.product)
-    edges = torch.stack(parts, 1)
+    edges = curves_into(model, at, node.product)
     node_values = (edges.prod(1) if node.product else edges.sum(1))[:, None]
     last.grid.copy_(BASIS.grid(node_values.amin(0), node_values.amax(0)))
     last.coef.copy_(BASIS.project(node_values, t[:, None, None], last.grid))
     return model
-
-
-def _curves(model: KAN, at: Tensor, product: bool) -> list[Tensor]:
-    """Return what each edge into the node makes of the rows."""
-    edges = model.trace(at).edges[0]  # (rows, out, in)
-    return list((edges.diagonal(dim1=1, dim2=2) if product else edges[:, 0]).unbind(1))

@@ -229,7 +229,7 @@ class Tactics:
         if together:
             late = error > ROUGH * self.spread  # slopes that are this rough show nodes where there are none
             rank = problem.size - 1.3 + 5 * together[0].misfit + late
-            found = variants(together, problem, smooth)
+            found = variants(together, z[inside])
             if not self.noisy:  # splines that fine would follow the noise
                 found = (sharpened(node, problem, smooth) for node in found)
             self.agenda.push(rank, self._join(joins(problem, smooth, found, self.functions), rank, error))
