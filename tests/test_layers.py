@@ -30,7 +30,7 @@ FLOORS = (
     "convergence pruning snapping compiler nodes tuning",
     "sharpening",
     "lettering portraits palettes recording selection tactics canvas",
-    "layout mathml effects",
+    "layout mathml effects typesetting",
     "captions",
     "rounding",
     "symbolic",

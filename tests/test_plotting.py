@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
@@ -17,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import Collection, LineCollection, PathCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from nbclient import NotebookClient
 
 from kanlens.candidates import Candidate
@@ -28,6 +30,7 @@ from kanlens.palettes import ACCENT, BLACK, GREY
 from kanlens.plotting import plot
 from kanlens.scores import scores
 from kanlens.surgery import cut, with_symbols
+from kanlens.typesetting import Name, letters
 from samples import points, rich
 
 
@@ -305,6 +308,48 @@ def test_mathematics_is_parsed_once_for_all_pictures(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("matplotlib._mathtext.Parser.parse", refuse)
     drawn(plot(KAN([2, 1], seed=1), points(60, 2)))
+
+
+def inked(figure: Figure) -> np.ndarray:
+    """Return the picture `(rows, columns, 4)` at the figure's own resolution."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+NAMES = ["$x$", "$x_{12}$", r"$\theta_{1}$", r"$v_{\mathrm{max}}$", "$J_{0}$", "$x^{2/3}$", r"$\Gamma$"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "options", [{"ha": "right", "va": "top"}, {"ha": "left", "va": "bottom", "rotation": 45, "rotation_mode": "anchor"}]
+)
+def test_names_set_by_hand_look_like_those_of_matplotlib(name: str, options: dict[str, Any]) -> None:
+    boxes = []
+    for kind in (Text, Name):
+        figure = Figure(figsize=(3, 3), dpi=200)
+        figure.add_artist(kind(0.5, 0.5, name, fontsize=40, color="red", **options))
+        dark = np.argwhere(inked(figure)[..., 1] < 128)
+        boxes.append(np.concatenate([dark.min(0), dark.max(0)]))
+    assert np.abs(boxes[0] - boxes[1]).max() <= 6  # of 111 pixels that the font's size is
+
+
+def test_names_set_by_hand_are_found_where_they_are_drawn() -> None:
+    figure = Figure(figsize=(3, 3), dpi=100)
+    name = figure.add_artist(Name(0.5, 0.5, "$x_{12}$", fontsize=40, ha="center", va="center", rotation=30))
+    dark = np.argwhere(inked(figure)[::-1, :, 1] < 128)[:, ::-1]
+    box = name.get_window_extent()
+    for room in (dark.min(0) - box.min, box.max - dark.max(0)):  # as with any text, for the tallest letters
+        assert (room >= -1).all()
+        assert (room < 16).all()
+    name.set_visible(False)
+    assert (inked(figure)[..., :3] == 255).all()
+
+
+def test_other_fonts_for_mathematics_are_heeded() -> None:
+    with mpl.rc_context({"mathtext.fontset": "stix"}):
+        assert letters("$x_{1}$") == ((), 0.0)
+    assert letters("$x_{1}$")[0]
 
 
 def test_an_option_that_no_file_has_is_refused() -> None:

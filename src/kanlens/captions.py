@@ -13,6 +13,7 @@ from kanlens.layout import GAP, Layout
 from kanlens.lettering import numbers, symbol
 from kanlens.palettes import BLACK, Color, Palette
 from kanlens.portraits import Portrait
+from kanlens.typesetting import MEASURED, letters
 
 Bounds = tuple[float, float, float, float]
 
@@ -20,7 +21,6 @@ MARGIN = 0.12  # around everything
 NAME_SIZE, SMALLEST_NAME, TITLE_SIZE, NOTE_SIZE = 12.0, 8.0, 13.0, 8.5
 SYMBOL_SIZE = 0.33  # of the side of a frame
 TICK_SIZE = 0.19  # likewise
-MEASURED = 100.0  # size at which texts are measured, matplotlib's own for paths
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,8 @@ def is_mathematics(text: str) -> bool:
 @lru_cache(512)
 def extent(text: str, font: str | None = None) -> tuple[float, float]:
     """Return width and height of a text in units of the font's size."""
+    if width := letters(text)[1]:
+        return width, 1.2
     lines = text.splitlines() or [""]
     math_ = is_mathematics(text)
     wide = [

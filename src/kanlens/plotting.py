@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.text import Text
 
 from kanlens.canvas import Canvas
 from kanlens.captions import Bounds, Caption, Hand, bounds_of, ink, is_mathematics
@@ -24,6 +25,7 @@ from kanlens.lettering import named
 from kanlens.network import KAN, Edge, Width
 from kanlens.palettes import Color, Palette, as_palette
 from kanlens.portraits import ROWS, Importance, Points, Portrait, portray, some, strongest
+from kanlens.typesetting import Name, letters
 
 
 def plot(
@@ -220,7 +222,8 @@ class _Pen:
 
     def text(self, caption: Caption) -> None:
         """Write a caption."""
-        self.axes.text(
+        plain = bool(letters(caption.text)[0])
+        text = (Name if plain else Text)(
             caption.x,
             caption.y,
             caption.text,
@@ -231,10 +234,12 @@ class _Pen:
             rotation_mode="anchor" if caption.rotation else "default",
             color=caption.color,
             fontfamily=caption.font,
-            parse_math=is_mathematics(caption.text),
+            parse_math=not plain and is_mathematics(caption.text),
             usetex=False,
             zorder=6,
+            transform=self.axes.transData,
         )
+        self.axes.add_artist(text)
 
 
 def _draw_edges(pen: _Pen, layout: Layout, portraits: Sequence[Portrait]) -> None:
