@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from kanlens.constants import Constant
-from kanlens.description import length
+from kanlens.description import length, spare
 from kanlens.trees import Number, Variable, add, multiply, raise_to, whole
 
 X, Y = Variable(0), Variable(1)
@@ -32,3 +32,8 @@ def test_a_fitted_constant_costs_half_a_bit_for_each_doubling_of_the_rows() -> N
 
 def test_a_sign_costs_a_bit() -> None:
     assert length(multiply(whole(-1), X, Y), 100) == length(multiply(X, Y), 100) + 1
+
+
+def test_a_product_or_sum_of_columns_has_no_bits_to_spare() -> None:
+    assert spare(multiply(X, Y), 100) == spare(add(X, Y), 100) == 0
+    assert 0 < spare(multiply(X, raise_to(Y, 2)), 100) < spare(multiply(X, add(X, Y)), 100)

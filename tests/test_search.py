@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kanlens import LIBRARY, Front, InputError, SearchSettings, multivariate, search
+from kanlens.agenda import Agenda
 from kanlens.budget import Budget, TimeIsUpError, watched
 from kanlens.compounds import nested
 from kanlens.constants import Named
@@ -27,9 +29,10 @@ from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
 from kanlens.screening import screened
-from kanlens.search import _Course, _FoundError
+from kanlens.search import LEAST, PATIENCE, SPARE, _Course, _FoundError
 from kanlens.signomials import FORMS, signomials
 from kanlens.surrogate import surrogate
+from kanlens.tactics import Tactics
 from kanlens.training import History, fit
 from kanlens.trees import Number, Tree, Variable, add, apply, calls, complexity, multiply, planted, raise_to, shape
 from kanlens.trees import values as tree_values
@@ -502,6 +505,27 @@ def test_under_noise_a_guess_counts_by_the_error_that_it_has() -> None:
     assert shape(bell) not in pool.likeliest
 
 
+def test_of_guesses_that_are_the_same_one_is_fitted_under_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, bell = noisy_bell(0)
+    fitted: list[Tree] = []
+    quick = Pool.quick_fit
+    monkeypatch.setattr(Pool, "quick_fit", lambda pool, tree: fitted.append(tree) or quick(pool, tree))  # type: ignore[func-returns-value]
+    far = multiply(Number(1.02), apply(LIBRARY["exp"], multiply(Number(-3.0), raise_to(Variable(0), 2))))
+    Pool(rows, 1e-16, SearchSettings(), Budget()).consider([Guess(tree, 1.0) for tree in (bell, far, bell)], noisy=True)
+    assert len(fitted) == 2
+
+
+def test_only_what_may_become_the_likeliest_is_named_under_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, bell = noisy_bell(1)
+    named: list[Tree] = []
+    monkeypatch.setattr("kanlens.verdict.presentable", lambda tree, *_: named.append(tree) or tree)  # type: ignore[func-returns-value]
+    pool = Pool(rows, 1e-16, SearchSettings(), Budget())
+    pool.fit(Variable(0), bell, add(bell, Number(0.01)))
+    front = Verdict(pool, ["a"]).final(False, "")
+    assert len(named) == 2
+    assert len(front) >= 2
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_constant_that_noise_hides_is_left_out_of_a_guess(seed: int) -> None:
     rows, bell = noisy_bell(seed)
@@ -525,6 +549,45 @@ def test_relations_without_noise_are_looked_for_late_under_noise(monkeypatch: py
     noise = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     front = search(x, x[:, 0] / (1 + x[:, 1]) + 0.1 * noise, settings=SearchSettings(seconds=None, steps=15))
     assert not front.exact
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_what_has_to_fit_to_round_off_waits_under_noise(noisy: bool) -> None:
+    def kind(name: str) -> Iterator[list[Guess]]:
+        asked.append(name)
+        yield []
+
+    asked: list[str] = []
+    x = points(100, 2)
+    agenda = Agenda(Budget())
+    tactics = Tactics(Pool(Rows(x, x.prod(1)), 1e-16, SearchSettings(), Budget()), agenda, lambda _: None)
+    tactics._push_exact(1.0, kind("exact"))
+    tactics.noisy = noisy  # it shows after the first ones wait
+    tactics._push_exact(1.5, kind("exact"))
+    agenda.push(2.0, tactics._try(kind("other")))
+    assert len(list(agenda.steps())) >= 3
+    assert asked == (["other", "exact", "exact"] if noisy else ["exact", "exact", "other"])
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_a_short_law_under_noise_ends_the_search_sooner(monkeypatch: pytest.MonkeyPatch, short: bool) -> None:
+    spent: list[int] = []
+    end = _Course._end_under_noise
+
+    def noted(course: _Course) -> None:
+        spent.append(course.budget.spent - course.pool.improved)
+        end(course)
+
+    monkeypatch.setattr(_Course, "_end_under_noise", noted)
+    x = points(600, 3)
+    clean = x[:, 0] * x[:, 1] / x[:, 2] ** 2
+    noise = torch.randn(600, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = clean + 0.1 * clean.std() * noise
+    if not short:
+        monkeypatch.setattr(sys.modules[_Course.__module__], "spare", lambda *_: SPARE)
+    front = found(x, y, seconds=60)
+    assert (front.choose().expression / sympy.sympify("a*b/c**2")).is_number
+    assert LEAST < spent[-1] < PATIENCE if short else spent[-1] > PATIENCE
 
 
 def test_products_are_looked_for_before_networks_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:

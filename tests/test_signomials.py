@@ -75,6 +75,17 @@ def test_coefficients_are_those_of_least_squares_and_steps_never_make_it_worse()
         torch.testing.assert_close(before[1][k], expected, atol=1e-8, rtol=1e-6)
 
 
+def test_steps_end_where_they_gain_next_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+    monkeypatch.setattr(exponents, "look", lambda: looks.append(None))
+    data, columns, start = models(5, Form(2), 2)
+    *_, settled = fitted(data, columns, start, 200, start.held(False))
+    assert len(looks) == 200
+    *_, idle = fitted(data, columns, start, 200, start.held(False), idle=1e-4)
+    assert len(looks) < 300
+    assert (idle < 1.1 * settled).all()
+
+
 def test_what_is_held_does_not_move() -> None:
     data, columns, start = models(4, Form(2, 1, 1), 2)
     held = start.held(False)._replace(power=torch.ones_like(start.power, dtype=torch.bool))

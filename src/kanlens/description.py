@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 from kanlens.constants import Constant
-from kanlens.trees import Call, Number, Power, Product, Sum, Tree, children, multiply, whole
+from kanlens.trees import Call, Number, Power, Product, Sum, Tree, children, multiply, variables, whole
 
 SYMBOL = 4.0
 """Bits that a symbol takes: one out of about sixteen."""
@@ -42,6 +42,19 @@ def length(tree: Tree, rows: int) -> float:
         case Number(_, Constant() as exact):
             return SYMBOL - 1 + exact.bits
     return SYMBOL
+
+
+def spare(tree: Tree, rows: int) -> float:
+    """Return the bits of a formula beyond those of a sum or product of its columns: what a shorter one could save.
+
+    Examples
+    --------
+    >>> from kanlens.trees import Variable, raise_to
+    >>> product = multiply(Variable(0), Variable(1))
+    >>> spare(product, 100), spare(multiply(product, raise_to(Variable(2), 2)), 100)
+    (0.0, 7.0)
+    """
+    return length(tree, rows) - SYMBOL * (2 * len(variables(tree)) - 1)
 
 
 def _exponent(p: Fraction) -> float:

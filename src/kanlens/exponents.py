@@ -82,6 +82,10 @@ class Fit(NamedTuple):
     error: Tensor  # weighted mean square, (n,)
 
 
+RESTS = 2
+"""Idle steps in a row after which fits end."""
+
+
 def above_zero(data: Data, columns: Columns, start: Exponents) -> Exponents:
     """Return starts whose sums under a power are positive at every row."""
     largest = _under(data, columns, start).abs().amax(1)
@@ -89,22 +93,25 @@ def above_zero(data: Data, columns: Columns, start: Exponents) -> Exponents:
 
 
 def fitted(
-    data: Data, columns: Columns, start: Exponents, steps: int, held: Exponents, enough: float = 0.0
+    data: Data, columns: Columns, start: Exponents, steps: int, held: Exponents, enough: float = 0.0, idle: float = 0.0
 ) -> tuple[Exponents, Tensor, Tensor]:
     """Return exponents, coefficients `(n, K)` and errors `(n,)` after some steps from each start.
 
-    Parameters that are `held` stay what they are. It ends once the best one leaves no more than `enough`.
+    Parameters that are `held` stay what they are. It ends once the best one leaves no more than `enough`, or when for
+    some steps no model has lost more than a share `idle` of its error.
     """
     moving = 1 - torch.cat([part.flatten(1) for part in held], 1).to(data.t)
     fit = _evaluated(data, columns, start)
     damping = torch.full_like(fit.error, 1e-2)
+    rests = 0
     for _ in range(steps):
         look()
         fresh = _evaluated(data, columns, fit.exponents.moved(_step(data, fit, damping, moving)))
         better = fresh.error < fit.error
+        rests = 0 if bool((fresh.error < (1 - idle) * fit.error).any()) else rests + 1
         damping = torch.where(better, 0.2 * damping, 5 * damping).clamp(1e-10, 1e8)
         fit = _chosen(better, fresh, fit)
-        if float(fit.error.amin()) <= enough:
+        if float(fit.error.amin()) <= enough or (idle and rests == RESTS):
             break
     return fit.exponents, fit.coef / fit.length, fit.error
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -119,7 +119,8 @@ class Pool:
         shorter one.
         """
         whole = [Guess(merged(guess.tree), guess.error) for guess in guesses]
-        allowed = [self._measured(guess) if noisy else guess for guess in whole if self.allowed(guess.tree)]
+        allowed = [guess for guess in whole if self.allowed(guess.tree)]
+        allowed = list(self._different(allowed)) if noisy else allowed
         likeliest = sorted(allowed, key=lambda g: self.bits(g.tree, max(g.error, self.exact)))
         fitted = []
         for guess in likeliest[: MORE_GUESSES if noisy else GUESSES]:
@@ -144,6 +145,15 @@ class Pool:
     def _measured(self, guess: Guess) -> Guess:
         """Return a guess with its error as it is: what was estimated in a transformed target is biased by noise."""
         return guess._replace(error=mean_square(guess.tree, self.few))
+
+    def _different(self, guesses: Sequence[Guess]) -> Iterator[Guess]:
+        """Yield guesses with the errors that they have, one of those of a shape that are as close to the data."""
+        seen: set[tuple[str, str]] = set()
+        for guess in map(self._measured, guesses):
+            key = shape(guess.tree), f"{guess.error:.2g}"
+            if key not in seen:
+                seen.add(key)
+                yield guess
 
     def quick_fit(self, tree: Tree) -> tuple[float, Tree]:
         """Return the formula fitted to few rows by few steps, and what its description then takes."""

@@ -7,7 +7,7 @@ or a function of one variable. Every formula is fitted whole to the data themsel
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -16,9 +16,10 @@ from torch import Tensor
 from kanlens.agenda import Agenda
 from kanlens.budget import Budget, TimeIsUpError, watched
 from kanlens.data import Array, on_cpu, pair, precision
+from kanlens.description import spare
 from kanlens.errors import InputError
 from kanlens.front import Front
-from kanlens.pool import Pool
+from kanlens.pool import Found, Pool
 from kanlens.problems import LARGEST, Problem
 from kanlens.reductions import unscaled
 from kanlens.refit import Rows
@@ -39,10 +40,13 @@ GRACE = 0.5
 DOUBT = 40
 """Steps that a search goes on for where an exact formula may be a series."""
 
-PATIENCE = 40
-"""Steps without a better formula after which a search ends that has explained all but noise.
+PATIENCE, LEAST = 40, 12
+"""Steps without a better formula after which a search ends that has explained all but noise, and the fewest of them.
 
 Steps are counted, and not seconds: the same table and seed must give the same formulas on a slow machine."""
+
+SPARE = 80.0
+"""Bits of a formula beyond its columns from which a search has all of this patience: a short one is rarely beaten."""
 
 INTERRUPTED = "It was interrupted."
 """Why a search ended on Ctrl-C."""
@@ -209,15 +213,23 @@ class _Course:
         """End the search if there is no time left, no more to be found, or nothing but noise."""
         self.budget.check()
         self.end_if_found()
-        if self._explained() and self.budget.spent - self.pool.improved > PATIENCE:
+        idle = self.budget.spent - self.pool.improved
+        if idle > LEAST and self._explained(self.pool.best.values()) and idle > self._patience():
             self._end_under_noise()
 
-    def _explained(self) -> bool:
-        """Tell whether a formula leaves no more than the noise that smooth stand-ins find, if there is noise."""
+    def _explained(self, formulas: Iterable[Found]) -> bool:
+        """Tell whether one of them leaves no more than the noise that smooth stand-ins find, if there is noise."""
         noise = self.tactics.noise
         if noise < NOISY * self.pool.variance**0.5:
             return False
-        return min(b.error for b in self.pool.best.values()) <= (1.01 * noise) ** 2
+        return min(best.error for best in formulas) <= (1.01 * noise) ** 2
+
+    def _patience(self) -> float:
+        """Return the steps to wait for a better formula, the fewer the less the likeliest one could be shorter."""
+        likeliest = min(self.pool.likeliest.values(), key=lambda best: best.bits)
+        if not self._explained([likeliest]):
+            return PATIENCE
+        return max(LEAST, PATIENCE * min(1.0, spare(likeliest.tree, len(self.pool.rows)) / SPARE))
 
     def _end_under_noise(self) -> None:
         """End a search that has explained all but noise, once it was looked for laws with noise."""

@@ -60,6 +60,9 @@ IDLE = 1e-9
 CARRIED = 8
 """Rows that have to carry each term of a sum under noise, or else it describes them and not a law."""
 
+SETTLED = 1e-4
+"""Share of its error that one of the models must lose in a step under noise for more of them to be worth it."""
+
 BOTTOMS = (1, 2)
 """Denominators of exponents under noise."""
 
@@ -208,7 +211,8 @@ class _Trial(NamedTuple):
     def _fitted(self, batch: _Batch, rows: int, steps: int, held: Exponents) -> _Batch:
         columns = Columns(*(column[:, :rows] for column in self._columns(batch)))
         enough = (ROUND_OFF * self.spread) ** 2
-        exponents, coef, error = fitted(self.data.first(rows), columns, batch.exponents, steps, held, enough)
+        idle = SETTLED if self.noisy else 0.0
+        exponents, coef, error = fitted(self.data.first(rows), columns, batch.exponents, steps, held, enough, idle)
         return batch._replace(exponents=exponents, coef=coef, error=error)
 
     def _exact(self, batch: _Batch) -> _Batch:

@@ -51,6 +51,12 @@ SEPARATED = 3
 OPEN = 0.05
 """Error of the first stand-in, as a share of the target's deviation, from which there may be no law but for terms."""
 
+IN_VAIN = 20.0
+"""Added to the rank of what noise leaves no hope for."""
+
+INSIDE = 2.5
+"""Rank under noise of functions inside each other of a feature that a reduction has left."""
+
 COMPOUND = 4.0
 """Rank of pairs of functions of a feature that a reduction has left."""
 
@@ -105,7 +111,7 @@ class Tactics:
             yield from self._try(polynomials(problem))
         if problem.size > 1:
             yield from self._by_exponents(problem, whole=above == math.inf)
-        smooth = surrogate(problem.z, problem.t, self.seed)
+        smooth = surrogate(problem.z, problem.t, self.seed, problem.felt() if self.noisy else None)
         error = self._error_of(problem, smooth)
         if not (math.isfinite(error) and torch.isfinite(smooth.slopes).all()):
             return
@@ -131,10 +137,15 @@ class Tactics:
         if not self.noise:
             self.noisy = error > ROUGH * self.spread and smooth.noise > PURE
             self.improvement.push()
-        if self.noisy:
-            smooth = surrogate(problem.z, problem.t, self.seed, problem.felt())
-            error = self._error_of(problem, smooth)
-            yield from self._try(signomials(problem, (Form(1), *FORMS), self.seed, noisy=True, starts=QUICK))
+            if self.noisy:
+                smooth = surrogate(problem.z, problem.t, self.seed, problem.felt())
+                error = self._error_of(problem, smooth)
+        if self.noisy and problem.size > 1:  # of one feature, sums are tried with its functions
+            short = self._try(signomials(problem, (Form(1), *FORMS), self.seed, noisy=True, starts=QUICK))
+            if above == math.inf:
+                yield from short
+            else:  # they take seconds, and a law of one feature is soon found if there is one
+                self.agenda.push(problem.size - 0.55, short)
             self.agenda.push(
                 problem.size - 0.5, self._try(signomials(problem, LONGER, self.seed, noisy=True, starts=QUICK))
             )
@@ -155,7 +166,7 @@ class Tactics:
             self.agenda.push(problem.size - 1.45, self._try(products(problem, self.functions, CLEAR)))
         # it takes tenths of a second, in vain where there is noise
         self.agenda.push(problem.size + (0.5 if self.noisy else -1.42), self._try(implicit(problem)))
-        self.agenda.push(problem.size - 1, self._try(few_terms(problem)))
+        self.agenda.push(problem.size - (0.7 if self.noisy else 1), self._try(few_terms(problem)))
         rough = error > (0.3 if self.noisy else ROUGH) * self.spread
         for number, smaller in enumerate(indices(problem) if rough else ()):
             self.agenda.push(1.5 + 0.1 * number, self.solve(smaller, error))
@@ -174,14 +185,29 @@ class Tactics:
         seed = self.seed
         if whole:
             yield from self._try(signomials(problem, FORMS, seed, starts=QUICK))
-        self.agenda.push(problem.size - 0.95, self._try(signomials(problem, FORMS, seed)))
-        self.agenda.push(problem.size + 0.4, self._try(signomials(problem, LONGER, seed)))
+        self._push_exact(problem.size - 0.95, signomials(problem, FORMS, seed))
+        self._push_exact(problem.size + 0.4, signomials(problem, LONGER, seed))
         sums_of = [k for k, column in enumerate(problem.columns) if isinstance(column, Sum)]  # as of two angles
         for number, wave in enumerate(waves(problem, self.functions, range(problem.size) if whole else sums_of)):
             for forms, late in ((FORMS, 1.5), (LONGER, 4.0)) if whole else ((FORMS, -0.9),):
-                self.agenda.push(
-                    problem.size + late + 0.1 * number, self._try(signomials(problem, forms, seed, wave=wave))
-                )
+                self._push_exact(problem.size + late + 0.1 * number, signomials(problem, forms, seed, wave=wave))
+
+    def _push_exact(self, rank: float, kinds: Iterator[list[Guess]]) -> None:
+        """Let guesses wait that have to fit to round-off, under noise for all else.
+
+        They are not left out, as what a stand-in takes for noise may be a fast wave.
+        """
+        if self.noisy:
+            self.agenda.push(IN_VAIN + rank, self._try(kinds))
+        else:
+            self.agenda.push(rank, self._unless_noisy(rank, kinds))
+
+    def _unless_noisy(self, rank: float, kinds: Iterator[list[Guess]]) -> Iterator[None]:
+        """Try such guesses, or let them wait if there turned out to be noise."""
+        if self.noisy:
+            self._push_exact(rank, kinds)
+        else:
+            yield from self._try(kinds)
 
     def with_noise(self, problem: Problem) -> Iterator[None]:
         """Try sums of power products that leave some noise, and push longer ones."""
@@ -201,7 +227,8 @@ class Tactics:
         for some, count in ((kinds, 2), (both, 2), (chains, 1), (kinds, 1)):
             yield from self._try(itertools.islice(some, count))
         if self.noisy:
-            yield from self._try(kinds)
+            yield from self._try(itertools.islice(kinds, 1))
+            self.agenda.push(1.0 if whole else INSIDE, self._try(kinds))
             return
         slow = itertools.chain(both, chains, compounds(problem, self.functions), kinds)
         self.agenda.push(1.0 if whole else COMPOUND, self._try(slow))

@@ -1,14 +1,16 @@
 """What a search says in the end: the formulas it has found, the likeliest ones in a form for readers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kanlens.constants import named_products
+from kanlens.description import SYMBOL
 from kanlens.front import Equation, Front
 from kanlens.pool import MOST, Found, Pool
 from kanlens.presentation import expression, presentable
-from kanlens.refit import left_out, mean_square
+from kanlens.refit import free_constants, left_out, mean_square
 from kanlens.trees import Tree, complexity, planted, symbolic
 
 if TYPE_CHECKING:
@@ -45,7 +47,9 @@ class Verdict:
         """
         try:
             rivals = self.pool.rivals()[: SHOWN if exact else RIVALS]
-            if exact:  # beside a law, nobody asks what the constants of anything else may be
+            if not exact:
+                rivals = [best for best in rivals if self._may_win(best, rivals[0])]
+            else:  # beside a law, nobody asks what the constants of anything else may be
                 rivals = [best for best in rivals if best.error <= self.pool.exact] or rivals[:1]
             named = self._named_in_time(rivals)
             ranked = sorted(named, key=lambda n: n[0])
@@ -53,6 +57,11 @@ class Verdict:
         except KeyboardInterrupt:  # nothing found is lost, only its form
             return self._front([], [], exact, stop)
         return self._front(rivals[: len(named)], equations, exact, stop)
+
+    def _may_win(self, rival: Found, likeliest: Found) -> bool:
+        """Tell whether a formula could become the likeliest one if none of its constants took any bits."""
+        constants = free_constants(rival.tree) * (2 * SYMBOL + 0.5 * math.log2(len(self.pool.rows)))
+        return rival is likeliest or rival.bits - constants < likeliest.bits
 
     def is_short(self, tree: Tree) -> bool:
         """Tell whether a formula is short, by itself or in the form that readers will see."""
