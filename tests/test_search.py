@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,7 @@ from kanlens.problems import Problem
 from kanlens.reductions import pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
 from kanlens.screening import screened
-from kanlens.search import LEAST, PATIENCE, SPARE, _Course, _FoundError
+from kanlens.search import LEAST, PATIENCE, SPARE, UNEASY, _Course, _FoundError
 from kanlens.signomials import FORMS, signomials
 from kanlens.surrogate import surrogate
 from kanlens.tactics import Tactics
@@ -567,6 +568,74 @@ def test_what_has_to_fit_to_round_off_waits_under_noise(noisy: bool) -> None:
     agenda.push(2.0, tactics._try(kind("other")))
     assert len(list(agenda.steps())) >= 3
     assert asked == (["other", "exact", "exact"] if noisy else ["exact", "exact", "other"])
+
+
+def test_waves_are_tried_under_noise_along_what_the_law_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Tree] = []
+
+    def noted(*_: Any, wave: Tree, **more: Any) -> Iterator[list[Guess]]:
+        assert more["noisy"]
+        tried.append(wave)
+        yield []
+
+    monkeypatch.setattr("kanlens.tactics.signomials", noted)
+    x = points(300, 3)
+    problem = Problem.of(Rows(x, x[:, 0] * torch.cos(2 * x[:, 1]) + x[:, 2] ** 2))
+    agenda = Agenda(Budget())
+    tactics = Tactics(Pool(problem.rows, 1e-16, SearchSettings(), Budget()), agenda, lambda _: None)
+    tactics._push_waves(problem, surrogate(problem.z, problem.t))
+    assert list(agenda.steps())
+    assert tried == [apply(LIBRARY[name], Variable(1)) for name in ("cos", "sin")]
+
+
+@pytest.mark.parametrize(("size", "error", "shows"), [(2, 0.09, True), (3, 0.09, False), (2, 0.099, False)])
+def test_noise_shows_also_where_a_reduction_is_closer_to_the_target(size: int, error: float, shows: bool) -> None:
+    x = points(100, size)
+    problem = Problem.of(Rows(x, x.prod(1)))
+    tactics = Tactics(Pool(problem.rows, 1e-16, SearchSettings(), Budget()), Agenda(Budget()), lambda _: None)
+    smooth = replace(surrogate(problem.z, problem.t), noise=0.9)
+    error, first = (share * tactics.spread for share in (error, 0.1))
+    assert tactics._shows_noise(problem, smooth, error)
+    tactics.noise = tactics._first = first
+    assert tactics._shows_noise(problem, smooth, error) is shows
+    assert not tactics._shows_noise(problem, replace(smooth, noise=0.5), error)
+
+
+@pytest.mark.parametrize(("share", "order"), [(0.98, ["followed", "tested"]), (1.01, ["tested", "followed"])])
+def test_good_reductions_are_followed_before_others_are_tested(
+    monkeypatch: pytest.MonkeyPatch, share: float, order: list[str]
+) -> None:
+    asked: list[str] = []
+    x = points(100, 2)
+    problem = Problem.of(Rows(x, x.prod(1)))
+    smaller = problem.reduced([Variable(0)])
+    assert smaller is not None
+
+    def kinds() -> Iterator[list[tuple[float, Problem]]]:
+        yield [(share, smaller)]
+        asked.append("tested")
+        yield []
+
+    def solve(*_: Any) -> Iterator[None]:
+        asked.append("followed")
+        yield
+
+    monkeypatch.setattr(Tactics, "solve", solve)
+    agenda = Agenda(Budget())
+    tactics = Tactics(Pool(problem.rows, 1e-16, SearchSettings(), Budget()), agenda, lambda _: None)
+    agenda.push(0, tactics._reduced(kinds(), problem, 0.1))
+    assert list(agenda.steps())
+    assert asked == order
+
+
+def test_a_formula_that_leaves_more_than_noise_keeps_the_search_going() -> None:
+    rows, bell = noisy_bell(1)
+    course = _Course(rows, 1e-16, SearchSettings(), None, ["a"])
+    course.tactics.noise = rows.variance() ** 0.5  # by which anything would explain all but noise
+    course.pool.fit(Variable(0))
+    assert course._patience() == UNEASY * PATIENCE
+    course.pool.fit(bell)
+    assert course._patience() < PATIENCE
 
 
 @pytest.mark.parametrize("short", [True, False])

@@ -129,6 +129,15 @@ def test_a_cosine_comes_in_by_whole_powers() -> None:
     assert min(refit(tree, Rows(z, t))[1] for tree in trees) < 1e-22
 
 
+def test_a_sum_of_powers_of_a_cosine_is_found_under_noise() -> None:
+    z = positive(800, 2) * torch.tensor([1.0, 2.0])
+    cosine = z[:, 1].cos()
+    t = z[:, 0] * cosine**2 + 1.5 * cosine
+    t = t + 0.1 * t.std() * torch.randn(len(t), generator=torch.Generator().manual_seed(1), dtype=t.dtype)
+    trees = found(z, t, Form(2), noisy=True, wave=Call(LIBRARY["cos"], Variable(1)))
+    assert "(+ (* (^ (cos x1) 2) c x0) (* (cos x1) c))" in {shape(tree) for tree in trees}
+
+
 def test_a_feature_of_both_signs_is_a_factor() -> None:
     z = positive(300, 2)
     z[:, 1] -= 2

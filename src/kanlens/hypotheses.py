@@ -7,7 +7,7 @@ than chance does.
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -43,27 +43,32 @@ class Hint(NamedTuple):
     problem: Problem
 
 
-def reductions(problem: Problem, smooth: Surrogate, seed: int) -> Iterator[tuple[float, Problem]]:
-    """Yield smaller problems that may be right, the best first, with their stand-ins' errors in units of this one's.
+def reductions(problem: Problem, smooth: Surrogate, seed: int) -> Iterator[list[tuple[float, Problem]]]:
+    """Yield smaller problems that may be right with their stand-ins' errors in units of this one's, the best first.
 
+    Those of one kind come together: without a scale, with a sum in the place of two features, without a feature.
     A little is added for features that take many symbols: `x^2 y` may be all that matters where `x` is a factor, too.
     """
     felt = problem.felt()
     together = powers(problem, smooth)
     factors = [Hint(0.0, 0.0, together)] if together is not None else []
     error = _error(problem, smooth.kind, seed)
-    found = []
-    for kind in (factors, _scalings(problem, smooth, felt), _joins(problem, smooth, felt), _without(problem)):
-        tested: set[tuple[float, ...]] = set()
-        for hint in sorted(kind, key=lambda h: h.misfit):
-            if len(tested) == TESTED:
-                break
-            if hint.problem.key() not in tested:
-                tested.add(hint.problem.key())
-                share = _error(hint.problem, smooth.kind, seed) / error
-                if share < WORSE:
-                    found.append((share + PRICE * hint.symbols, hint.problem))
-    yield from sorted(found, key=lambda f: f[0])
+    for kinds in ((factors, _scalings(problem, smooth, felt)), (_joins(problem, smooth, felt),), (_without(problem),)):
+        found = [one for kind in kinds for one in _tested(kind, error, smooth.kind, seed)]
+        yield sorted(found, key=lambda f: f[0])
+
+
+def _tested(hints: Iterable[Hint], error: float, kind: Kind, seed: int) -> Iterator[tuple[float, Problem]]:
+    """Yield the likeliest of some hints that a stand-in is no worse for, and its error."""
+    tested: set[tuple[float, ...]] = set()
+    for hint in sorted(hints, key=lambda h: h.misfit):
+        if len(tested) == TESTED:
+            break
+        if hint.problem.key() not in tested:
+            tested.add(hint.problem.key())
+            share = _error(hint.problem, kind, seed) / error
+            if share < WORSE:
+                yield share + PRICE * hint.symbols, hint.problem
 
 
 def _error(problem: Problem, kind: Kind, seed: int) -> float:

@@ -26,8 +26,9 @@ from kanlens.refit import Rows
 from kanlens.screening import distinct
 from kanlens.settings import SearchSettings
 from kanlens.sparse import coefficients
+from kanlens.surrogate import QUICK_ROWS, quick_error
 from kanlens.tactics import Tactics
-from kanlens.trees import Number, Variable, add, multiply, planted, reads_once
+from kanlens.trees import Number, Tree, Variable, add, multiply, planted, reads_once, values
 from kanlens.univariate import Guess
 from kanlens.verdict import Verdict, symbols
 
@@ -47,6 +48,12 @@ Steps are counted, and not seconds: the same table and seed must give the same f
 
 SPARE = 80.0
 """Bits of a formula beyond its columns from which a search has all of this patience: a short one is rarely beaten."""
+
+SILENT = 0.99
+"""Share of what a formula leaves that a stand-in for it must leave of that, for it to be noise."""
+
+UNEASY = 3
+"""How much more patience there is for formulas of which that cannot be said."""
 
 INTERRUPTED = "It was interrupted."
 """Why a search ended on Ctrl-C."""
@@ -151,6 +158,7 @@ class _Course:
         self.verdict = Verdict(self.pool, names)
         self.whole: Problem | None = None
         self.found: int | None = None
+        self._told: dict[Tree, float] = {}
 
     def run(self) -> Front:
         """Return the front when the law is found, the problems are used up, time is out, or on Ctrl-C."""
@@ -227,6 +235,8 @@ class _Course:
     def _patience(self) -> float:
         """Return the steps to wait for a better formula, the fewer the less the likeliest one could be shorter."""
         likeliest = min(self.pool.likeliest.values(), key=lambda best: best.bits)
+        if not self._silent(likeliest.tree):
+            return UNEASY * PATIENCE
         if not self._explained([likeliest]):
             return PATIENCE
         return max(LEAST, PATIENCE * min(1.0, spare(likeliest.tree, len(self.pool.rows)) / SPARE))
@@ -237,6 +247,19 @@ class _Course:
             raise _ExplainedError
         self.tactics.noisy = True
         self.agenda.push(-2, self.tactics.with_noise(self.whole))
+
+    def _silent(self, tree: Tree) -> bool:
+        """Tell whether a stand-in foretells nothing of what a formula leaves.
+
+        One for all columns is less exact than the law that it stands for, so that to be no worse than it says little.
+        """
+        if tree not in self._told:
+            rows = self.pool.rows.first(QUICK_ROWS)
+            left = rows.y - values(tree, rows.x)
+            left = left - left.mean()
+            told = quick_error(rows.x, left, torch.ones_like(left), (False, False), self.settings.seed)
+            self._told[tree] = told / float(left.square().mean().sqrt())
+        return self._told[tree] > SILENT
 
     def end_if_found(self) -> None:
         """End the search if it has the law, at once if that is short, else after a while: a shorter form may come.

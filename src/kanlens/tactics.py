@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor
 
 from kanlens.agenda import Agenda
 from kanlens.compounds import compounds, nested, pairs
@@ -39,6 +40,9 @@ ROUGH = 1e-3
 PURE = 0.8
 """Share of the stand-in's error that must be noise by its own estimate if the data are to be treated as noisy."""
 
+SHOWN, DENSE = 0.95, 2
+"""Error of a stand-in, as a share of the first one, from which noise shows in a reduction, and features up to which."""
+
 KINKED = 1e-4
 """Error of a smooth stand-in from which the law may have a kink where a feature passes zero."""
 
@@ -50,6 +54,15 @@ SEPARATED = 3
 
 OPEN = 0.05
 """Error of the first stand-in, as a share of the target's deviation, from which there may be no law but for terms."""
+
+FEW_WAVES = 3
+"""Features up to which waves of one of them are tried under noise."""
+
+PARTS, TURNING = 8, 0.05
+"""Parts of a feature's range, and share of the squared slopes that means of either sign have if a law turns."""
+
+GOOD = 1.0
+"""Error of a stand-in after a reduction, as a share of that before, up to which it is followed before others."""
 
 IN_VAIN = 20.0
 """Added to the rank of what noise leaves no hope for."""
@@ -84,7 +97,7 @@ class Tactics:
         self.pool, self.agenda, self.consider = pool, agenda, consider
         self.functions, self.seed, self.spread = pool.functions, pool.settings.seed, pool.variance**0.5
         self.improvement = Improvement(pool, agenda)
-        self.noise, self.noisy = 0.0, False
+        self.noise, self.noisy, self._first = 0.0, False, 0.0
         self._seen: set[tuple[float, ...]] = set()
 
     def solve(self, problem: Problem, above: float) -> Iterator[None]:
@@ -135,11 +148,12 @@ class Tactics:
     def _explore(self, problem: Problem, smooth: Surrogate, error: float, above: float) -> Iterator[None]:
         """Try sums and products of curves, and push the reductions that a smooth stand-in suggests."""
         if not self.noise:
-            self.noisy = error > ROUGH * self.spread and smooth.noise > PURE
             self.improvement.push()
-            if self.noisy:
-                smooth = surrogate(problem.z, problem.t, self.seed, problem.felt())
-                error = self._error_of(problem, smooth)
+            self._first = error
+        if not self.noisy and self._shows_noise(problem, smooth, error):
+            self.noisy = True
+            smooth = surrogate(problem.z, problem.t, self.seed, problem.felt())
+            error = self._error_of(problem, smooth)
         if self.noisy and problem.size > 1:  # of one feature, sums are tried with its functions
             short = self._try(signomials(problem, (Form(1), *FORMS), self.seed, noisy=True, starts=QUICK))
             if above == math.inf:
@@ -149,6 +163,7 @@ class Tactics:
             self.agenda.push(
                 problem.size - 0.5, self._try(signomials(problem, LONGER, self.seed, noisy=True, starts=QUICK))
             )
+            self._push_waves(problem, smooth)
         self.noise = min(self.noise or error, error)
         yield
         if error > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.spread))):
@@ -191,6 +206,24 @@ class Tactics:
         for number, wave in enumerate(waves(problem, self.functions, range(problem.size) if whole else sums_of)):
             for forms, late in ((FORMS, 1.5), (LONGER, 4.0)) if whole else ((FORMS, -0.9),):
                 self._push_exact(problem.size + late + 0.1 * number, signomials(problem, forms, seed, wave=wave))
+
+    def _shows_noise(self, problem: Problem, smooth: Surrogate, error: float) -> bool:
+        """Tell whether what a stand-in leaves is noise by its own estimate.
+
+        The first one may take fast waves for more than noise. Rows of few features are dense enough to tell them apart;
+        where one follows the target more closely, the reduction is right, and what it leaves is noise indeed.
+        """
+        closer = problem.size <= DENSE and error < SHOWN * self._first
+        return error > ROUGH * self.spread and smooth.noise > PURE and (not self.noise or closer)
+
+    def _push_waves(self, problem: Problem, smooth: Surrogate) -> None:
+        """Let sums of power products wait with the sine or cosine of a feature along which the law turns."""
+        if problem.size > FEW_WAVES:
+            return
+        turning = [k for k in range(problem.size) if turns(problem.z[smooth.rows, k], smooth.slopes[:, k])]
+        for number, wave in enumerate(waves(problem, self.functions, turning)):
+            found = signomials(problem, FORMS, self.seed, noisy=True, wave=wave, starts=QUICK)
+            self.agenda.push(problem.size - 0.6 + 0.1 * number, self._try(found))
 
     def _push_exact(self, rank: float, kinds: Iterator[list[Guess]]) -> None:
         """Let guesses wait that have to fit to round-off, under noise for all else.
@@ -235,8 +268,16 @@ class Tactics:
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
         """Push the reductions that derivatives hint at and that a stand-in on the smaller problem is no worse for."""
-        for share, smaller in reductions(problem, smooth, self.seed):
-            self.agenda.push(smaller.size + min(4.0, 50 * max(0.0, share - 1)), self.solve(smaller, error))
+        yield from self._reduced(reductions(problem, smooth, self.seed), problem, error)
+
+    def _reduced(self, kinds: Iterator[list[tuple[float, Problem]]], problem: Problem, error: float) -> Iterator[None]:
+        """Push reductions of each kind; where those of one are good, the next kind waits until they are followed."""
+        for found in kinds:
+            for share, smaller in found:
+                self.agenda.push(smaller.size + min(4.0, 50 * max(0.0, share - 1)), self.solve(smaller, error))
+            if found and found[0][0] < GOOD:
+                self.agenda.push(problem.size - 0.3, self._reduced(kinds, problem, error))
+                break
         yield
 
     def _by_derivatives(self, problem: Problem, smooth: Surrogate, error: float) -> None:
@@ -311,3 +352,13 @@ class Tactics:
     def _error_of(self, problem: Problem, smooth: Surrogate) -> float:
         """Return the stand-in's error in units of the rows' own target."""
         return smooth.error_felt(problem.felt()[smooth.rows])
+
+
+def turns(s: Tensor, slopes: Tensor) -> bool:
+    """Tell whether a law turns along a feature `(rows,)`: its mean slopes in parts of the range are of both signs.
+
+    A slope that is of both signs because of other features, as that of `a` in `a cos(b)`, is none of its own.
+    """
+    means = torch.stack([part.mean() for part in slopes[s.argsort()].chunk(PARTS)])
+    up, down = means.clamp_min(0).square().mean(), means.clamp_max(0).square().mean()
+    return bool(torch.minimum(up, down) > TURNING * slopes.square().mean())
