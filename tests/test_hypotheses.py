@@ -32,3 +32,14 @@ def test_features_that_matter_together_are_found(law: Callable[..., Tensor], fea
     assert any(features in {shape(column) for column in smaller.columns} for _, smaller in found)
     assert all(share < 1.1 for share, _ in found)
     assert all(smaller.size < problem.size for _, smaller in found)
+
+
+def test_features_with_whole_powers_are_taken_out_at_once() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = 1 + torch.rand(600, 5, generator=generator, dtype=torch.float64)
+    a, b, c, d, angle = x.unbind(1)
+    y = a * b * d**2 / (c * (1 - (2 * angle).cos()))
+    y = y + 0.1 * y.std() * torch.randn(600, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    problem = Problem.of(Rows(x, y))
+    first = next(reductions(problem, surrogate(problem.z, problem.t, 0, problem.felt()), 0))
+    assert [shape(column) for column in first[0][1].columns] == ["x4"]

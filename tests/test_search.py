@@ -132,6 +132,15 @@ def test_a_law_is_found_under_noise() -> None:
     assert not front.exact
 
 
+def test_two_terms_over_a_sum_are_among_the_first_under_noise() -> None:
+    x = points(600, 4)
+    a, b, c, d = x.unbind(1)
+    clean = (a * b - c * d) / (a + c)
+    noise = torch.randn(600, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    front = search(x, clean + 0.05 * clean.std() * noise, names=NAMES, settings=SearchSettings(seconds=None, steps=13))
+    assert error(front, "(a*b - c*d)/(a + c)", x) < 0.02
+
+
 def test_noise_alone_is_no_law() -> None:
     y = torch.randn(200, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     front = found(points(200, 2), y, seconds=10)

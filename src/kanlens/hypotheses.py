@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.multivariate import product_exponents
 from kanlens.problems import Problem
 from kanlens.reductions import powers
 from kanlens.surrogate import Kind, Surrogate, quick_error
@@ -30,6 +31,9 @@ PRICE = 0.003
 
 FORMS = tuple((Fraction(p), Fraction(q)) for p, q in ((1, 1), (2, 2), (-1, -1), (1, 2), (2, 1)))
 """Powers of two features whose sum may be what matters."""
+
+WHOLE = (0.03, 0.1)
+"""How far the exponent of a factor may be off a whole number."""
 
 SCALES = (1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 """Coefficients that a sum likely has."""
@@ -52,10 +56,25 @@ def reductions(problem: Problem, smooth: Surrogate, seed: int) -> Iterator[list[
     felt = problem.felt()
     together = powers(problem, smooth)
     factors = [Hint(0.0, 0.0, together)] if together is not None else []
+    factors += _factored(problem)
     error = _error(problem, smooth.kind, seed)
     for kinds in ((factors, _scalings(problem, smooth, felt)), (_joins(problem, smooth, felt),), (_without(problem),)):
         found = [one for kind in kinds for one in _tested(kind, error, smooth.kind, seed)]
         yield sorted(found, key=lambda f: f[0])
+
+
+def _factored(problem: Problem) -> Iterator[Hint]:
+    """Yield problems without the features that have whole powers in the power product closest to the target.
+
+    So many features go at once; a stand-in tells whether they are factors indeed, and no whole powers by chance.
+    """
+    exponents = product_exponents(problem)
+    for near in WHOLE:
+        factor = [Fraction(round(p)) if abs(p - round(p)) < near else Fraction(0) for p in exponents]
+        others: list[Tree] = [Variable(k) for k, p in enumerate(factor) if not p]
+        smaller = problem.reduced(others, monomial(factor)) if 0 < len(others) < problem.size else None
+        if smaller is not None:
+            yield Hint(0.0, 0.0, smaller)
 
 
 def _tested(hints: Iterable[Hint], error: float, kind: Kind, seed: int) -> Iterator[tuple[float, Problem]]:

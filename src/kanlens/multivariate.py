@@ -49,29 +49,36 @@ NATURAL = ("sin", "cos", "exp", "log")
 
 
 def power_products(problem: Problem) -> Iterator[list[Guess]]:
-    """Yield the product of powers that a linear fit of the logarithms gives, exponents rounded.
-
-    Rows count in proportion to their target, as far as the target itself is to be met. So those do not count where
-    noise has changed its sign, which are small ones if the target is such a product.
-    """
-    if not (problem.z > 0).all() or not problem.size:
-        return
-    felt = problem.felt()
-    weighty = felt * problem.t
-    sign = 1.0 if float(weighty.clamp_min(0).norm()) > float(weighty.clamp_max(0).norm()) else -1.0
-    size, weighty, logs = sign * problem.t, sign * weighty, problem.z.log()
-    there = size > 0
-    if not float(weighty[~there].norm()) < CHANGED * float(weighty[there].norm()):
-        return
-    start = logs.new_tensor(coefficients(logs[there], size[there].log(), weighty[there]))
-    slopes = _sharpened(start, logs, size, felt)[:-1].tolist()
-    for bottom in (1, 2, 6):
+    """Yield the product of powers that is closest to the target, exponents rounded."""
+    felt, slopes = problem.felt(), product_exponents(problem)
+    for bottom in (1, 2, 6) if slopes else ():
         exponents = [Fraction(round(p * bottom), bottom) for p in slopes]
         before = monomial(exponents)
         base = values(before, problem.z)
         c = float((felt**2 * base * problem.t).sum() / (felt**2 * base**2).sum())
         error = float(((c * base - problem.t) * felt).square().mean())
         yield [Guess(problem.formula(multiply(Number(c), before)), error)]
+
+
+def product_exponents(problem: Problem) -> list[float]:
+    """Return the exponents of the product of powers that is closest to the target, none where there can be none.
+
+    They begin with a linear fit of the logarithms, in which rows count in proportion to their target, as far as the
+    target itself is to be met. So those do not count where noise has changed its sign, which are small ones if the
+    target is such a product.
+    """
+    if not (problem.z > 0).all() or not problem.size:
+        return []
+    felt = problem.felt()
+    weighty = felt * problem.t
+    sign = 1.0 if float(weighty.clamp_min(0).norm()) > float(weighty.clamp_max(0).norm()) else -1.0
+    size, weighty, logs = sign * problem.t, sign * weighty, problem.z.log()
+    there = size > 0
+    if not float(weighty[~there].norm()) < CHANGED * float(weighty[there].norm()):
+        return []
+    start = logs.new_tensor(coefficients(logs[there], size[there].log(), weighty[there]))
+    slopes: list[float] = _sharpened(start, logs, size, felt)[:-1].tolist()
+    return slopes
 
 
 def _sharpened(constants: Tensor, logs: Tensor, size: Tensor, felt: Tensor) -> Tensor:

@@ -83,6 +83,7 @@ class Form(NamedTuple):
 
 FORMS = (Form(2), Form(3), Form(1, 1, 1), Form(1, 1, 2))
 LONGER = (Form(2, 1, 1), Form(1, 2, 1), Form(2, 1, 2), Form(3, 1, 1), Form(4))
+NOISY, NOISY_LONGER = (Form(1), *FORMS, LONGER[0]), LONGER[1:]
 
 
 def signomials(

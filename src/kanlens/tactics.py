@@ -22,7 +22,7 @@ from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
 from kanlens.separations import Part, parts, without
 from kanlens.sharpening import sharpened
-from kanlens.signomials import FORMS, LONGER, QUICK, Form, signomials, waves
+from kanlens.signomials import FORMS, LONGER, NOISY, NOISY_LONGER, QUICK, signomials, waves
 from kanlens.surrogate import Surrogate, quick_error, surrogate
 from kanlens.trees import Number, Sum
 from kanlens.unfolding import unfolded
@@ -155,13 +155,13 @@ class Tactics:
             smooth = surrogate(problem.z, problem.t, self.seed, problem.felt())
             error = self._error_of(problem, smooth)
         if self.noisy and problem.size > 1:  # of one feature, sums are tried with its functions
-            short = self._try(signomials(problem, (Form(1), *FORMS), self.seed, noisy=True, starts=QUICK))
+            short = self._try(signomials(problem, NOISY, self.seed, noisy=True, starts=QUICK))
             if above == math.inf:
                 yield from short
             else:  # they take seconds, and a law of one feature is soon found if there is one
                 self.agenda.push(problem.size - 0.55, short)
             self.agenda.push(
-                problem.size - 0.5, self._try(signomials(problem, LONGER, self.seed, noisy=True, starts=QUICK))
+                problem.size - 0.5, self._try(signomials(problem, NOISY_LONGER, self.seed, noisy=True, starts=QUICK))
             )
             self._push_waves(problem, smooth)
         self.noise = min(self.noise or error, error)
@@ -244,9 +244,7 @@ class Tactics:
 
     def with_noise(self, problem: Problem) -> Iterator[None]:
         """Try sums of power products that leave some noise, and push longer ones."""
-        few, more = (
-            signomials(problem, forms, self.seed, noisy=True, starts=QUICK) for forms in ((Form(1), *FORMS), LONGER)
-        )
+        few, more = (signomials(problem, forms, self.seed, noisy=True, starts=QUICK) for forms in (NOISY, NOISY_LONGER))
         self.agenda.push(problem.size - 0.5, self._try(more))
         yield from self._try(few)
 
