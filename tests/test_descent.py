@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -47,15 +48,55 @@ def run(optimizer: torch.optim.Optimizer, point: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("mine", "torchs", "options"),
-    [
-        (descent.Adam, torch.optim.Adam, {"lr": 0.05, "betas": (0.8, 0.99), "eps": 0.1}),
-        (descent.LBFGS, torch.optim.LBFGS, {"line_search_fn": "strong_wolfe"}),
-    ],
+    [(descent.Adam, torch.optim.Adam, {"lr": 0.05, "betas": (0.8, 0.99), "eps": 0.1})],
 )
 def test_steps_are_those_of_torch(mine: type, torchs: type, options: dict[str, object]) -> None:
     found, wanted = (run(kind([point], **options), point) for kind in (mine, torchs) for point in [_start()])
     assert torch.equal(found, wanted)
     assert not torch.equal(found, torch.ones(5))
+
+
+@pytest.mark.parametrize("history", [1, 3, 100])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"line_search_fn": "strong_wolfe", "max_iter": 4},
+        {"line_search_fn": "strong_wolfe", "max_eval": 7},
+        {"line_search_fn": "strong_wolfe", "lr": 0.3, "max_iter": 3},
+        {"lr": 0.02, "max_iter": 5},
+        {"lr": 0.02, "max_iter": 20, "tolerance_change": 1e-3},
+        {"line_search_fn": "strong_wolfe", "tolerance_grad": 1.0},
+    ],
+    ids=str,
+)
+def test_quasi_newton_steps_are_those_of_torch(history: int, options: dict[str, Any]) -> None:
+    """Compare points, losses and the numbers of losses asked for, step by step, before round-off has grown."""
+    runs = []
+    for kind in (descent.LBFGS, torch.optim.LBFGS):
+        point = torch.linspace(-1, 1, 12, dtype=torch.float64).requires_grad_()
+        optimizer, calls, seen = kind([point], history_size=history, **options), 0, []
+
+        def closure(point: Tensor = point, optimizer: torch.optim.Optimizer = optimizer) -> Tensor:
+            nonlocal calls
+            calls += 1
+            optimizer.zero_grad()
+            loss = (1 - point).square().sum() + 10 * (point[1:] - point[:-1] ** 2).square().sum()
+            loss.backward()
+            return loss
+
+        for _ in range(4):
+            loss = optimizer.step(closure)
+            seen += [torch.tensor([float(loss.detach()), calls]), point.detach().clone()]
+        runs.append(torch.cat(seen))
+    torch.testing.assert_close(runs[0], runs[1], rtol=1e-6, atol=1e-6)
+
+
+def test_no_more_updates_are_kept_than_asked_for() -> None:
+    point = _start()
+    optimizer = descent.LBFGS([point], history_size=3, line_search_fn="strong_wolfe", max_iter=6)
+    run(optimizer, point)
+    state = optimizer.state[point]
+    assert len(state["bends"]) == len(state["steps"]) == len(state["changes"]) == 3
 
 
 def _start() -> Tensor:

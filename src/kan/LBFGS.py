@@ -145,9 +145,7 @@ class LBFGS(descent.LBFGS):
                     parameter.grad = (parameter.grad / self._unit).contiguous()
             return loss / self._unit
 
-        for state in self.state.values():
-            state.pop("al", None)  # scratch, which torch makes once for as many updates as it keeps then
-        super().step(scaled)  # type: ignore[no-untyped-call]
+        super().step(scaled)
         for parameter in self._parameters():
             if parameter.grad is not None:
                 parameter.grad *= self._unit

@@ -2,10 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.optim.lbfgs import _strong_wolfe
 
 
 class Light(torch.optim.Optimizer):
@@ -15,8 +17,106 @@ class Light(torch.optim.Optimizer):
     zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
 
 
+LEAST = 1e-10
+"""Curvature along a step up to which it is taken for round-off, as in torch."""
+
+
 class LBFGS(Light, torch.optim.LBFGS):
-    """Take torch's steps."""
+    """Take the steps of torch's L-BFGS, up to round-off; what it has learnt is kept as rows of two tensors.
+
+    torch goes through the updates one by one, twice, which for a hundred of them takes as long as the loss of a small
+    network. Here numpy does, in a quarter of that time. Solving for all of them at once takes less still, but in
+    single precision it found a poor minimum or none more often, and in double precision lengths along which a
+    loss does not change grew without bound.
+
+    References
+    ----------
+    J. Nocedal and S. Wright, *Numerical Optimization* (2006), algorithms 7.4 and 7.5.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
+        """Take a step of up to `max_iter` iterations and return the loss before it."""
+        closure, group, state = torch.enable_grad()(closure), self.param_groups[0], self.state[self._params[0]]
+        before = closure()
+        here = _Point(float(before), self._slope())
+        calls = 1
+        for iteration in range(1, group["max_iter"] + 1):
+            if bool(here.slope.abs().max() <= group["tolerance_grad"]):
+                break
+            length = float(group["lr"])
+            if not state:
+                length /= max(1.0, float(here.slope.abs().sum()))
+            way = _direction(state, here.slope, group["history_size"])
+            fall = here.slope.dot(way)
+            state.update(slope=here.slope.clone(), step=torch.zeros_like(way))
+            if bool(fall > -group["tolerance_change"]):
+                break
+            last = here
+            if group["line_search_fn"] is not None:
+                here, length, more = self._search(closure, here, way, length, fall, group["max_eval"] - calls)
+                calls += more
+            self._add_grad(length, way)
+            if group["line_search_fn"] is None and iteration < group["max_iter"]:
+                here, calls = _Point(float(closure()), self._slope()), calls + 1
+            state["step"] = length * way
+            moved = float(state["step"].abs().max())
+            still = moved <= group["tolerance_change"] or abs(here.loss - last.loss) < group["tolerance_change"]
+            if still or calls >= group["max_eval"]:
+                break
+        return before
+
+    def _slope(self) -> Tensor:
+        slope: Tensor = self._gather_flat_grad()  # type: ignore[no-untyped-call]
+        return slope
+
+    def _search(
+        self, closure: Callable[[], Any], here: "_Point", way: Tensor, length: float, fall: Tensor, most: int
+    ) -> "tuple[_Point, float, int]":
+        """Return the point of strong Wolfe conditions along a way, how far it is, and how many losses that took."""
+        start: list[Tensor] = self._clone_param()  # type: ignore[no-untyped-call]
+        look = partial(self._directional_evaluate, closure)
+        found = _strong_wolfe(look, start, length, way, here.loss, here.slope, fall, max_ls=most)  # type: ignore[no-untyped-call]
+        loss, slope, length, calls = found
+        return _Point(float(loss), slope), float(length), int(calls)
+
+
+class _Point(NamedTuple):
+    """Hold a loss and its slope."""
+
+    loss: float
+    slope: Tensor
+
+
+def _direction(state: dict[str, Any], slope: Tensor, history: int) -> Tensor:
+    """Return where to go from a point of this slope, after learning from the last step."""
+    if "slope" in state:
+        _learn(state, slope - state["slope"], history)
+    if "scale" not in state:
+        return -slope
+    quick = slope.device.type == "cpu"
+    way, steps, changes = (rows.numpy() if quick else rows for rows in (-slope, state["steps"], state["changes"]))
+    updates, shares = list(zip(steps, changes, state["bends"], strict=True)), []
+    for step, change, bend in reversed(updates):
+        shares.append((step @ way) / bend)
+        way = way - shares[-1] * change
+    way = way * state["scale"]
+    for (step, change, bend), share in zip(updates, reversed(shares), strict=True):
+        way = way + (share - (change @ way) / bend) * step
+    return torch.as_tensor(way, dtype=slope.dtype)
+
+
+def _learn(state: dict[str, Any], change: Tensor, history: int) -> None:
+    """Add the last step and the change of the slope along it to what is kept, if it was bent upwards."""
+    step = state["step"]
+    bend = float(step.dot(change))
+    if not bend > LEAST:
+        return
+    state["scale"] = bend / max(float(change.dot(change)), 1e-300)  # in single precision it may have become 0
+    kept = slice(max(len(state.get("bends", ())) + 1 - history, 0), None)
+    state["bends"] = [*state.get("bends", ())[kept], bend]
+    for name, row in (("steps", step), ("changes", change)):
+        state[name] = torch.cat([state[name][kept], row[None]]) if name in state else row[None]
 
 
 class Adam(Light):
