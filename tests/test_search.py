@@ -23,7 +23,7 @@ from kanlens.constants import Named
 from kanlens.hinges import hinges
 from kanlens.multivariate import few_terms, power_products, sums
 from kanlens.naming import curve_names
-from kanlens.nodes import TRIED, products, single_nodes
+from kanlens.nodes import products
 from kanlens.pool import Pool
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
@@ -32,10 +32,23 @@ from kanlens.refit import Rows, left_out, mean_square, refit
 from kanlens.screening import screened
 from kanlens.search import LEAST, PATIENCE, SPARE, UNEASY, _Course, _FoundError
 from kanlens.signomials import FORMS, signomials
+from kanlens.single_nodes import single_nodes
 from kanlens.surrogate import surrogate
 from kanlens.tactics import Tactics
-from kanlens.training import History, fit
-from kanlens.trees import Number, Tree, Variable, add, apply, calls, complexity, multiply, planted, raise_to, shape
+from kanlens.trees import (
+    Number,
+    Tree,
+    Variable,
+    add,
+    apply,
+    calls,
+    complexity,
+    multiply,
+    numbers,
+    planted,
+    raise_to,
+    shape,
+)
 from kanlens.trees import values as tree_values
 from kanlens.univariate import Guess, univariate
 from kanlens.verdict import SHORT, Verdict
@@ -421,19 +434,32 @@ def test_a_factor_that_turns_is_read_off_a_product_node() -> None:
     assert float(ratio.std() / ratio.mean().abs()) < 1e-2
 
 
-def test_training_ends_early_where_a_law_is_no_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: list[int] = []
-
-    def counted(*args: Any, **options: Any) -> History:
-        history = fit(*args, **options)
-        steps.append(len(history.loss))
-        return history
-
-    monkeypatch.setattr("kanlens.nodes.fit", counted)
+def test_a_law_that_is_no_node_is_taken_for_none() -> None:
     x = points(400, 2)
     law = torch.sin(x.prod(1)) + x[:, 0] / x[:, 1]
     assert not list(single_nodes(Problem.of(Rows(x, law)), LIBRARY, 0, lambda: False))
-    assert max(steps) <= TRIED
+
+
+@pytest.mark.parametrize(
+    ("law", "product", "form"),
+    [
+        (lambda x: 1 / ((x[:, 0] ** 2 + torch.tanh(3 * x[:, 1])) ** 2 + 1), False, "(^ x0 2)"),
+        (lambda x: torch.tanh(x[:, 1] * torch.tanh(2 * torch.pi * x[:, 0])), True, "(* (tanh (* c x0)) x1)"),
+    ],
+)
+def test_the_constants_of_a_node_are_exact_before_the_function_around_it_is_known(
+    law: Callable[[Tensor], Tensor], product: bool, form: str
+) -> None:
+    x = points(600, 2, -1, 1)
+    found = list(single_nodes(Problem.of(Rows(x, law(x))), LIBRARY, 0, lambda: False))
+    assert form in shape(found[0].columns[0])
+    for number in numbers(found[0].columns[0]) if product else ():
+        assert number.value == pytest.approx(2 * math.pi, rel=1e-8)
+
+
+def test_no_start_at_a_node_begins_once_it_is_late() -> None:
+    x = points(600, 2, -1, 1)
+    assert not list(single_nodes(Problem.of(Rows(x, torch.sin(x.sum(1)))), LIBRARY, 0, lambda: True))
 
 
 def test_a_curve_inside_another_one_is_named_in_a_sum_and_in_a_product() -> None:
@@ -668,7 +694,7 @@ def test_a_short_law_under_noise_ends_the_search_sooner(monkeypatch: pytest.Monk
     assert LEAST < spent[-1] < PATIENCE if short else spent[-1] > PATIENCE
 
 
-def test_products_are_looked_for_before_networks_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clear_products_are_looked_for_before_nodes_and_rough_ones_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def none(name: str) -> Callable[..., Iterator[None]]:
@@ -683,7 +709,7 @@ def test_products_are_looked_for_before_networks_are_trained(monkeypatch: pytest
     monkeypatch.setattr("kanlens.tactics.single_nodes", none("node"))
     x = points(200, 2)
     search(x, torch.sin(x.prod(1) + torch.sin(3 * x[:, 0])), settings=SearchSettings(seconds=None, steps=60))
-    assert asked[:3] == ["product", "product", "node"]
+    assert asked[:3] == ["product", "node", "product"]
 
 
 def test_a_power_product_is_found_where_noise_changes_the_sign_of_small_targets() -> None:

@@ -19,9 +19,10 @@ from kanlens.bases import BSpline
 from kanlens.functions import Function
 from kanlens.naming import curve_choices, unscaled_product, unshifted_sum
 from kanlens.problems import Problem
+from kanlens.single_index import fitted_formula
 from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
-from kanlens.trees import Call, Tree, Variable, substitute
+from kanlens.trees import Call, Tree, Variable, complexity, substitute
 
 BASIS = BSpline(degree=5, intervals=8)
 
@@ -45,6 +46,15 @@ LEAST, SAME = 0.1, 0.05
 
 NAMED = 3
 """Choices of names for the curves of a node that become problems."""
+
+CHOICES, FITTED = 12, 600
+"""Choices whose constants are fitted where the node is all there is, and the rows that they are fitted to."""
+
+RIGHT, EXACT = 0.3, 1e-8
+"""Error of a formula, in units of the node's misfit and of the target's deviation, from which its names are right."""
+
+WORSE = 30.0
+"""How much larger than the least error that of a formula may be that is looked at."""
 
 RIM = 0.04
 """Share of a feature's range at either end that is the rim."""
@@ -72,13 +82,50 @@ def joins(
     z = problem.z[smooth.rows]
     z = z[interior(z)]
     for node in together:
-        curves = [(z[:, k], curve) for k, curve in zip(node.features, node.curves, strict=True)]
-        choices = curve_choices(curves, functions, [DOUBT * node.misfit / float(c.std()) for c in node.curves])
-        others = [Variable(k) for k in range(problem.size) if k not in node.features]
-        for choice in itertools.islice(choices, NAMED):
-            smaller = problem.reduced([_joined(node, choice), *others])
-            if smaller is not None:
-                yield node.misfit, smaller
+        for smaller in named(problem, node, z, functions):
+            yield node.misfit, smaller
+
+
+def named(problem: Problem, node: Node, z: Tensor, functions: Mapping[str, Function]) -> Iterator[Problem]:
+    """Yield problems in which a node's curves at the rows `z` have names, likely ones first."""
+    others = [Variable(k) for k in range(problem.size) if k not in node.features]
+    trees = _possible(node, z, functions) if others else _fitted(problem, node, z, functions)
+    for tree in itertools.islice(trees, NAMED):
+        smaller = problem.reduced([tree, *others])
+        if smaller is not None:
+            yield smaller
+
+
+def _possible(node: Node, z: Tensor, functions: Mapping[str, Function], plain: bool = False) -> Iterator[Tree]:
+    """Yield formulas of a node."""
+    curves = [(z[:, k], curve) for k, curve in zip(node.features, node.curves, strict=True)]
+    doubts = [DOUBT * node.misfit / float(curve.std()) for curve in node.curves]
+    for choice in curve_choices(curves, functions, doubts, plain):
+        yield _joined(node, choice)
+
+
+def _fitted(problem: Problem, node: Node, z: Tensor, functions: Mapping[str, Function]) -> list[Tree]:
+    """Return formulas of a node of all features, their constants fitted to the target, the best first.
+
+    Whatever the function around the node, the right names leave next to nothing, and others as much as before: the
+    constants alone say which names are right. More than single functions are looked for if no name is.
+    """
+    z_first, t = problem.z[:FITTED], problem.t[:FITTED]
+    spread = float(t.std())
+    fits: list[tuple[Tree, float]] = []
+    for plain in (True, False):
+        trees = itertools.islice(_possible(node, z, functions, plain), CHOICES)
+        fits += [fitted_formula(tree, z_first, t) for tree in dict.fromkeys(trees)]
+        least = min((error for _, error in fits), default=math.inf)
+        if least < max(RIGHT * node.misfit, EXACT) * spread:
+            break
+    close = [fit for fit in fits if fit[1] <= max(WORSE * least, EXACT * spread)]
+    return [tree for tree, _ in sorted(close, key=lambda fit: _price(fit[0], fit[1], EXACT * spread))]
+
+
+def _price(tree: Tree, error: float, floor: float) -> float:
+    """Return about the bits of a description by a formula."""
+    return 20 * math.log2(error + floor + 1e-300) + 4 * complexity(tree)
 
 
 def variants(together: Sequence[Node], z: Tensor) -> Iterator[Node]:

@@ -48,11 +48,14 @@ class Names(NamedTuple):
     short: list[Tree]
 
 
-def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doubt: float = 3e-5) -> Names:
+def curve_names(
+    s: Tensor, part: Tensor, functions: Mapping[str, Function], doubt: float = 3e-5, plain: bool = False
+) -> Names:
     """Return the likeliest formulas of a curve, short ones first where they are as good.
 
     `doubt` is how far off the curve itself is, as a share of its deviation: it was read off splines. It is
     underestimated at times, and then a few decimals too many pay, so that short names are those at a larger doubt.
+    `plain` names are single functions of the variable, found in a tenth of the time.
     """
     rows = Rows(s[:, None], part)
     floor = max(doubt, LEAST) ** 2 * rows.variance() + 1e-300
@@ -61,7 +64,8 @@ def curve_names(s: Tensor, part: Tensor, functions: Mapping[str, Function], doub
         return 10 * math.log2(error + floor) + 4 * complexity(tree)
 
     fitted: dict[Tree, float] = {}
-    for number, guesses in enumerate(_kinds(Problem.of(rows), functions)):
+    kinds = itertools.islice(_kinds(Problem.of(rows), functions), 1 if plain else None)
+    for number, guesses in enumerate(kinds):
         likeliest = sorted(guesses, key=lambda g: price(*g))[:10]
         found = [refit(guess.tree, rows.first(200), 8) for guess in likeliest]
         fitted |= dict(found)
@@ -87,10 +91,13 @@ def _shortened(tree: Tree, rows: Rows, allowed: float) -> Tree:
 
 
 def curve_choices(
-    curves: Sequence[tuple[Tensor, Tensor]], functions: Mapping[str, Function], doubts: Sequence[float]
+    curves: Sequence[tuple[Tensor, Tensor]],
+    functions: Mapping[str, Function],
+    doubts: Sequence[float],
+    plain: bool = False,
 ) -> Iterator[tuple[Tree, ...]]:
     """Yield names for several curves `(s, part)`, the likeliest of all, the shortest of all, and so on in turn."""
-    names = [curve_names(*curve, functions, doubt) for curve, doubt in zip(curves, doubts, strict=True)]
+    names = [curve_names(*curve, functions, doubt, plain) for curve, doubt in zip(curves, doubts, strict=True)]
     kinds = (simplest_first([n.likely for n in names]), simplest_first([n.short for n in names]))
     seen: set[tuple[Tree, ...]] = set()
     for choice in (choice for two in itertools.zip_longest(*kinds) for choice in two):

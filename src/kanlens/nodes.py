@@ -1,24 +1,19 @@
-"""Laws that are one node of a network: a product of one-variable functions, or a function of a sum of them.
+"""Laws that are a product of one-variable functions.
 
-Both are fitted with splines first, whatever the target's sign; their curves are then named one by one.
+It is fitted with splines first, whatever the target's sign; their curves are then named one by one.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-from kanlens.bases import BSpline
 from kanlens.functions import Function
-from kanlens.naming import curve_choices, unscaled_product, unshifted_sum
-from kanlens.network import KAN
+from kanlens.naming import curve_choices
 from kanlens.problems import Problem
-from kanlens.solvers import LevenbergMarquardt
-from kanlens.spreading import evenly
-from kanlens.surgery import refine
-from kanlens.training import fit
+from kanlens.single_index import Splines
 from kanlens.trees import Call, Number, Tree, Variable, add, multiply, substitute, values
 from kanlens.univariate import Guess
 
@@ -42,19 +37,6 @@ COARSE, FINER = 8, (16, 32)
 
 STARTS = 3
 """Random starts of the factors of a product; each takes some tenths of a second."""
-
-STEPS, FINE_STEPS = 60, 80
-"""Steps of a training, and how many more it takes once its splines are fine."""
-
-TRIED, HOPELESS = 30, 0.2
-"""Steps after which a training ends that leaves more than this share of the target's deviation.
-
-Of trainings on random nodes, none that left more at that point came close in the end."""
-
-INTERVALS = (6, 6, 6, 6, 12, 12)
-"""Intervals of the splines at each start of a product: fine ones follow steep curves, and are harder to train.
-
-Of a sum there is one start: all end where the slopes of a stand-in lead them."""
 
 
 def products(problem: Problem, functions: Mapping[str, Function], close: float = CLOSE) -> Iterator[list[Guess]]:
@@ -142,106 +124,9 @@ def _rank_one(z: Tensor, t: Tensor) -> tuple[list[Tensor], float]:
 def _alternated(z: Tensor, t: Tensor, most: int, start: Tensor) -> tuple[list[Tensor], float]:
     """Return the same from factors at the rows `(rows, d)`, by alternating least squares of splines."""
     intervals = max(2, min(most, len(t) // (10 * z.shape[1]) - 5))
-    basis = BSpline(degree=5, intervals=intervals)
-    at = evenly(z).at
-    columns = basis.values(at, basis.grid(at.amin(0), at.amax(0)))  # (rows, d, size)
+    splines = Splines.of(z, intervals, product=True)
     train = torch.arange(len(t)) % 4 != 0
-    ridge = torch.eye(basis.size, dtype=z.dtype)
-    factors = start.clone()
-
-    def fitted(k: int) -> Tensor:
-        others = factors[:, [j for j in range(z.shape[1]) if j != k]].prod(1)
-        left = (columns[:, k] * others[:, None])[train]
-        right = torch.cat([t[train], t.new_zeros(basis.size)])
-        tall = torch.cat([left, 1e-9 * float(left.norm()) * ridge])
-        factor: Tensor = columns[:, k] @ torch.linalg.lstsq(tall, right[:, None]).solution[:, 0]
-        return factor
-
-    for _ in range(SWEEPS):
-        before = factors.clone()
-        for k in range(z.shape[1]):
-            factor = fitted(k)
-            factors[:, k] = factor / factor.abs().amax().clamp_min(1e-300) if k else factor
-        if float((factors - before).norm()) < 1e-9 * float(factors.norm()):
-            break
-    factors[:, 0] = fitted(0)
+    part = Splines(splines.columns[train], product=True)
+    factors = splines.curves(part.rank_one(t[train], part.closest(start[train]), SWEEPS))
     error = float((factors.prod(1) - t)[~train].square().mean().sqrt())
     return list(factors.unbind(1)), error
-
-
-def single_nodes(
-    problem: Problem, functions: Mapping[str, Function], seed: int, late: Callable[[], bool]
-) -> Iterator[Problem]:
-    """Yield problems of one feature, `f_1(z_1) + f_2(z_2) + ...` or `f_1(z_1) f_2(z_2) ...`.
-
-    The curves are read off networks with one hidden node. Training ends as soon as `late` says so.
-    """
-    if not 2 <= problem.size <= 5 or len(problem.t) < 20 * problem.size:
-        return
-    z, t = problem.z[:POINTS], problem.t[:POINTS, None]
-    at = evenly(z).at
-    for product in (False, True):
-        model = _trained(at, t, product, seed, late)
-        if model is None:
-            continue
-        error = _off(model, at, t) / float(t.std())
-        curves = curves_into(model, at, product)
-        choices = curve_choices(
-            list(zip(z.unbind(1), curves.unbind(1), strict=True)), functions, [error] * problem.size
-        )
-        for choice in itertools.islice(choices, 3):
-            placed = [substitute(tree, [Variable(k)]) for k, tree in enumerate(choice)]
-            smaller = problem.reduced([unscaled_product(placed) if product else unshifted_sum(placed)])
-            if smaller is not None:
-                yield smaller
-
-
-@torch.no_grad()
-def curves_into(model: KAN, at: Tensor, product: bool) -> Tensor:
-    """Return what each edge into the node of a network with one makes of the rows, `(rows, d)`."""
-    edges = model.trace(at).edges[0]  # (rows, out, in)
-    return edges.diagonal(dim1=1, dim2=2) if product else edges[:, 0]
-
-
-def _trained(z: Tensor, t: Tensor, product: bool, seed: int, late: Callable[[], bool]) -> KAN | None:
-    """Return a network with one hidden node that follows the target, None if no start leads to one."""
-    spread = float(t.std())
-
-    def hopeless(step: int, value: float, _: KAN) -> bool:
-        return late() or (step >= TRIED and not value < HOPELESS**2)
-
-    for start, intervals in enumerate(INTERVALS if product else INTERVALS[:1]):
-        basis = BSpline(intervals=intervals)
-        make = _with_product if product else _with_sum
-        model = make(z.shape[1], basis, seed + start)
-        fit(model, z, t, solver=LevenbergMarquardt(steps=STEPS), callback=hopeless)
-        if _off(model, z, t) < 5 * CLOSE * spread:
-            model = refine(model, z, intervals=16)
-            fit(model, z, t, solver=LevenbergMarquardt(steps=FINE_STEPS), callback=lambda *_: late())
-            return model if _off(model, z, t) < CLOSE * spread else None
-        if late():
-            break
-    return None
-
-
-def _with_sum(size: int, basis: BSpline, seed: int) -> KAN:
-    return KAN([size, 1, 1], basis=basis, seed=seed, dtype=torch.float64)
-
-
-@torch.no_grad()
-def _with_product(size: int, basis: BSpline, seed: int) -> KAN:
-    """Return a network whose hidden node multiplies a curve of each feature.
-
-    Curves start far from zero: where all factors are small, so are all slopes.
-    """
-    model = KAN([size, (0, [size]), 1], basis=basis, seed=seed, dtype=torch.float64)
-    layer = model.layers[0]
-    layer.mask.copy_(torch.eye(size))
-    generator = torch.Generator().manual_seed(seed)
-    layer.coef.copy_(0.5 + 0.6 * torch.randn(layer.coef.shape, generator=generator, dtype=torch.float64))
-    return model
-
-
-@torch.no_grad()
-def _off(model: KAN, z: Tensor, t: Tensor) -> float:
-    return float((model(z) - t).square().mean().sqrt())

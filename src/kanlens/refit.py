@@ -78,7 +78,7 @@ def refit(tree: Tree, rows: Rows, steps: int = STEPS) -> tuple[Tree, float]:
     The damping follows Nielsen (1999): it falls with the ratio of won to promised decrease. Columns are scaled
     to unit length, so that constants of all sizes are treated alike.
     """
-    free = torch.tensor([n.value for n in numbers(tree) if n.exact is None], dtype=torch.float64)
+    free = free_values(tree)
     scale = float(rows.mean(rows.y**2)) or 1.0
     best, (value, jacobian) = tree, values_and_jacobian(tree, rows.x)
     error = _mean_square(value, rows)
@@ -90,8 +90,8 @@ def refit(tree: Tree, rows: Rows, steps: int = STEPS) -> tuple[Tree, float]:
             if error > 0.99 * before:
                 break
             before = error
-        move, promised = _step(jacobian, rows.y - value, rows.weight, damping)
-        trial = _with_free(best, free + move)
+        move, promised = gauss_newton(jacobian, rows.y - value, rows.weight, damping)
+        trial = with_free(best, free + move)
         value_there, jacobian_there = values_and_jacobian(trial, rows.x)
         there = _mean_square(value_there, rows)
         if there < error:
@@ -111,7 +111,7 @@ def _mean_square(value: Tensor, rows: Rows) -> float:
     return error if error == error else float("inf")
 
 
-def _step(jacobian: Tensor, residual: Tensor, weight: Tensor | None, damping: float) -> tuple[Tensor, float]:
+def gauss_newton(jacobian: Tensor, residual: Tensor, weight: Tensor | None, damping: float) -> tuple[Tensor, float]:
     """Return the damped Gauss-Newton step, and how much it promises to lower the mean square."""
     if weight is not None:
         jacobian, residual = jacobian * weight.sqrt()[:, None], residual * weight.sqrt()
@@ -130,7 +130,13 @@ def _step(jacobian: Tensor, residual: Tensor, weight: Tensor | None, damping: fl
     return move / length, float((residual.square().mean() - left.square().mean()).clamp_min(0))
 
 
-def _with_free(tree: Tree, free: Tensor) -> Tree:
+def free_values(tree: Tree) -> Tensor:
+    """Return the constants that are fitted, from left to right."""
+    return torch.tensor([n.value for n in numbers(tree) if n.exact is None], dtype=torch.float64)
+
+
+def with_free(tree: Tree, free: Tensor) -> Tree:
+    """Return the formula with other constants in the place of those that are fitted."""
     queue = iter(free.tolist())
     return with_numbers(tree, [n if n.exact is not None else Number(next(queue)) for n in numbers(tree)])
 

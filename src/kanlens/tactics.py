@@ -14,7 +14,7 @@ from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
 from kanlens.joins import folded, interior, joins, nodes, variants
 from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
-from kanlens.nodes import products, scaled_products, single_nodes
+from kanlens.nodes import products, scaled_products
 from kanlens.pool import Pool
 from kanlens.problems import Problem
 from kanlens.reductions import indices, powers, scalings
@@ -23,6 +23,7 @@ from kanlens.screening import screened
 from kanlens.separations import Part, parts, without
 from kanlens.sharpening import sharpened
 from kanlens.signomials import FORMS, LONGER, NOISY, NOISY_LONGER, QUICK, signomials, waves
+from kanlens.single_nodes import single_nodes
 from kanlens.surrogate import Surrogate, quick_error, surrogate
 from kanlens.trees import Number, Sum
 from kanlens.unfolding import unfolded
@@ -187,7 +188,7 @@ class Tactics:
             self.agenda.push(1.5 + 0.1 * number, self.solve(smaller, error))
         if above == math.inf:  # a product is found beside poles, too, where other stand-ins are rough
             self.agenda.push(problem.size + 0.25, self._try(products(problem, self.functions)))
-            self._train(problem, problem.size + 0.3, error)
+            self._train(problem, problem.size - 1.01, error)
         self.agenda.push(10 + problem.size, self._slow(problem, error, above))
         self._by_derivatives(problem, smooth, error)
         if self.noisy:
@@ -261,7 +262,8 @@ class Tactics:
             yield from self._try(itertools.islice(kinds, 1))
             self.agenda.push(1.0 if whole else INSIDE, self._try(kinds))
             return
-        slow = itertools.chain(both, chains, compounds(problem, self.functions), kinds)
+        inside = itertools.islice(kinds, 1)
+        slow = itertools.chain(inside, both, chains, compounds(problem, self.functions), kinds)
         self.agenda.push(1.0 if whole else COMPOUND, self._try(slow))
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:

@@ -45,6 +45,9 @@ UNDONE = {"inverse arcsin": ("sin", "cos"), "inverse arccos": ("sin", "cos"), "i
 NATURAL = ("sin", "cos", "exp", "log")
 """Functions that occur of a sum or a power, and in products."""
 
+NARROW = 1.0
+"""Length of the busy part of [-1, 1] up to which functions are tried on its scale, too."""
+
 LISTED = 60
 """Fits of one kind that become formulas."""
 
@@ -73,6 +76,12 @@ class Curve(NamedTuple):
         rows = order[torch.linspace(0, len(order) - 1, min(POINTS, len(order))).long()]
         return cls(problem.z[rows, 0], problem.t[rows], problem.felt()[rows])
 
+    def busy(self) -> tuple[int, int]:
+        """Return the first and the last point between which nine tenths of the target's ups and downs happen."""
+        moved = self.t.diff().abs().cumsum(0)
+        ends = torch.searchsorted(moved, moved[-1] * moved.new_tensor([0.05, 0.95])).tolist()
+        return ends[0], min(ends[1] + 1, len(self.s) - 1)
+
     def allows(self, power: Fraction | int) -> bool:
         """Tell whether the variable has this power at all points."""
         power = Fraction(power)
@@ -84,6 +93,41 @@ class Curve(NamedTuple):
         """Return the variable's power."""
         power = Fraction(power)
         return self.s ** (int(power) if power.denominator == 1 else float(power))
+
+
+class Argument(NamedTuple):
+    """Hold what a function is taken of, moved to [-1, 1], and where in that the target is busy."""
+
+    u: Tensor
+    centre: float
+    half: float
+    busy: tuple[float, float]
+
+    @classmethod
+    def of(cls, s: Tensor, curve: Curve) -> "Argument":
+        """Return the argument with values `s` at a curve's points."""
+        low, high = float(s.amin()), float(s.amax())
+        centre, half = (low + high) / 2, max((high - low) / 2, 1e-300)
+        u = (s - centre) / half
+        first, last = curve.busy()
+        between = u[first : last + 1]
+        return cls(u, centre, half, (float(between.amin()), float(between.amax())))
+
+    def starts(self, function: Function) -> Tensor:
+        """Return pairs `(a, b)` that a fit of `f(a u + b)` begins with, `(starts, 2)`.
+
+        A curve that is flat over most of the range has its own scale where it is not: `tanh(3 s^2)` up to *s* = 3.
+        """
+        grid = starts(function, self.u)
+        if function.absorbed:
+            # what a function absorbs, it absorbs on any scale but not the variable's own shift
+            shift = self.centre / self.half
+            return torch.cat([grid, grid.new_tensor([[1.0, shift], [-1.0, -shift]])])
+        low, high = self.busy
+        if high - low > NARROW:
+            return grid
+        a, b = (2 / (high - low) * grid[:, 0], grid[:, 1])
+        return torch.cat([grid, torch.stack([a, b - a * (low + high) / 2], 1)])
 
 
 @dataclass(frozen=True)
@@ -115,8 +159,9 @@ def univariate(problem: Problem, functions: Mapping[str, Function], most: int = 
     """Yield guesses for a problem of one feature, those of one kind together, each best first."""
     curve = Curve.of(problem)
     plain, targets = Targets.of(curve, plain=True), Targets.of(curve)
-    yield _best(_scaled(problem, plain, curve.s, Variable(0), functions))
-    yield _best(_scaled(problem, targets, curve.s, Variable(0), functions))
+    itself = Argument.of(curve.s, curve)
+    yield _best(_scaled(problem, plain, itself, Variable(0), functions))
+    yield _best(_scaled(problem, targets, itself, Variable(0), functions))
     yield _best(_sums(problem, curve, functions, most))
     for some in (plain, targets):
         yield _best(_inside(problem, some, curve, functions))
@@ -128,7 +173,7 @@ def _inside(problem: Problem, targets: Targets, curve: Curve, functions: Mapping
     for function in (functions[name] for name in INNER if name in functions):
         argument = function.torch(curve.s)
         if torch.isfinite(argument).all() and float(argument.std()) > 0:
-            found += _scaled(problem, targets, argument, apply(function, Variable(0)), functions)
+            found += _scaled(problem, targets, Argument.of(argument, curve), apply(function, Variable(0)), functions)
     return found
 
 
@@ -137,19 +182,17 @@ def _best(guesses: list[Guess]) -> list[Guess]:
 
 
 def _scaled(
-    problem: Problem, targets: Targets, s: Tensor, variable: Tree, functions: Mapping[str, Function]
+    problem: Problem, targets: Targets, argument: Argument, variable: Tree, functions: Mapping[str, Function]
 ) -> list[Guess]:
     """Return `t = v^power outer(c f(a v + b) + d)` for each function and form, constants polished."""
     if not targets.forms:  # a target that hardly changes has none
         return []
-    low, high = float(s.amin()), float(s.amax())
-    centre, half = (low + high) / 2, max((high - low) / 2, 1e-300)
-    u = (s - centre) / half
+    _, centre, half, _ = argument
     floor = 1e-20 * float(targets.tau[0].var() * targets.weight[0].square().mean()) + 1e-300
     known = [f for f in functions.values() if f.name not in ("0", "gaussian")]  # that is an exponential of a square
     fits = [
         (error + floor, function, targets.forms[form], (a / half, b - a * centre / half, c, d))
-        for function, form, a, b, c, d, error in _fits(known, u, targets, centre / half)
+        for function, form, a, b, c, d, error in _fits(known, argument, targets)
         if function.name not in UNDONE.get(targets.forms[form][1].name, ())
     ]
     reach = dict(zip(targets.forms, targets.weight.square().mean(1).sqrt().tolist(), strict=True))
@@ -185,18 +228,18 @@ def _guess(problem: Problem, before: Tree, outer: Outer, body: Tree, error: floa
 
 
 def _fits(
-    functions: Sequence[Function], u: Tensor, targets: Targets, shift: float
+    functions: Sequence[Function], argument: Argument, targets: Targets
 ) -> list[tuple[Function, int, float, float, float, float, float]]:
     """Return `(function, form, a, b, c, d, error)` of functions on [-1, 1] for the forms that each fits best."""
     if not functions:
         return []
-    left, letters = (torch.stack(part) for part in zip(*(_scan(f, u, targets, shift) for f in functions), strict=True))
+    left, letters = (torch.stack(part) for part in zip(*(_scan(f, argument, targets) for f in functions), strict=True))
     forms = left.argsort(1)
     for count, steps in POLISHED:
         forms = forms[:, :count]
         a, b = letters.gather(1, forms[..., None].expand(-1, -1, 2)).unbind(2)
         tau, weight = targets.tau[forms], targets.weight[forms]
-        *polished, error = _polish(functions, a, b, u, tau, weight, steps)
+        *polished, error = _polish(functions, a, b, argument.u, tau, weight, steps)
         order = error.argsort(1)
         forms, error = forms.gather(1, order), error.gather(1, order)
         fitted = torch.stack([letter.gather(1, order) for letter in polished], 2)
@@ -210,14 +253,11 @@ def _fits(
     ]
 
 
-def _scan(function: Function, u: Tensor, targets: Targets, shift: float) -> tuple[Tensor, Tensor]:
+def _scan(function: Function, argument: Argument, targets: Targets) -> tuple[Tensor, Tensor]:
     """Return what a function on [-1, 1] leaves of each form, and the best `(a, b)` of a grid for it."""
     look()
-    grid = starts(function, u)
-    if function.absorbed:
-        # what a function absorbs, it absorbs on any scale but not the variable's own shift
-        grid = torch.cat([grid, torch.tensor([[1.0, shift], [-1.0, -shift]], dtype=u.dtype)])
-    f = function.torch(grid[:, :1] * u + grid[:, 1:])  # (grid, points)
+    grid = argument.starts(function)
+    f = function.torch(grid[:, :1] * argument.u + grid[:, 1:])  # (grid, points)
     f = torch.where(torch.isfinite(f).all(1, keepdim=True), f, 0.0)
     w = targets.weight.square()
     total, mean = w.sum(1, keepdim=True), (w * targets.tau).sum(1, keepdim=True) / w.sum(1, keepdim=True)
