@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.functions import Function
-from kanlens.joins import DOUBT, Node, named
+from kanlens.joins import DOUBT, Node, named, variants
 from kanlens.problems import Problem
 from kanlens.single_index import Splines, fitted
 
@@ -24,7 +24,7 @@ INNER, OUTER = (6, 16), (8, 16)
 RANDOM, SWEEPS, STEPS = 5, 12, 60
 """Random starts of a node, turns of a start at a product, and the steps that follow at most: a tenth of a second."""
 
-FOLLOWS, CLOSE, WELL = 5e-2, 1e-2, 1e-3
+FOLLOWS, CLOSE, WELL = 5e-2, 1e-2, 1e-5
 """Error, as a share of the target's deviation, from which finer splines are fitted, their curves named, and no other
 start is tried."""
 
@@ -42,7 +42,8 @@ def single_nodes(
     z, t = problem.z[:ROWS], problem.t[:ROWS]
     found = (_found(z, t, product, seed, late) for product in (False, True))
     for node in sorted((node for node in found if node is not None), key=lambda node: node.misfit):
-        yield from named(problem, node, z, functions)
+        for form in variants([node], z) if node.product else [node]:
+            yield from named(problem, form, z, functions)
 
 
 def _found(z: Tensor, t: Tensor, product: bool, seed: int, late: Callable[[], bool]) -> Node | None:
