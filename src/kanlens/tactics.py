@@ -188,7 +188,8 @@ class Tactics:
             self.agenda.push(1.5 + 0.1 * number, self.solve(smaller, error))
         if above == math.inf:  # a product is found beside poles, too, where other stand-ins are rough
             self.agenda.push(problem.size + 0.25, self._try(products(problem, self.functions)))
-            self._train(problem, problem.size - 1.01, error)
+            # under noise splines around a node follow it, and forms of few constants come first
+            self._train(problem, problem.size + (0.3 if self.noisy else -1.01), error)
         self.agenda.push(10 + problem.size, self._slow(problem, error, above))
         self._by_derivatives(problem, smooth, error)
         if self.noisy:
