@@ -727,3 +727,36 @@ def test_a_target_of_both_signs_is_no_power_product() -> None:
     x = points(200, 2, 1, 5)
     assert not list(power_products(Problem.of(Rows(x, x[:, 0] - x[:, 1]))))
     assert not list(power_products(Problem.of(Rows(x, torch.zeros(200, dtype=torch.float64)))))
+
+
+@pytest.mark.parametrize(
+    ("long", "short"),
+    [
+        ("cos(sqrt(2)*sqrt(cos(2*a) + 1)*exp(b/2)/2)", "cos(exp(b/2)*cos(a))"),
+        ("-2/(a**4*(cos(2*pi*b) - 1) - 4)", "1/(a**4*sin(pi*b)**2 + 2)"),
+        ("cos(Abs(a)*Abs(b))", "cos(a*b)"),
+        ("a**2*sign(a) + b", "a*Abs(a) + b"),
+        ("(a - 2 + 4/(1 + exp(-3*b)))**2", "(a + 2*tanh(3*b/2))**2"),
+        ("-(1 - 2/(1 + exp(-b)))*sin(2*a)", "sin(2*a)*tanh(b/2)"),
+        ("1/(exp(a) + 1)", "1/(exp(a) + 1)"),
+    ],
+)
+def test_a_form_is_without_signs_doubled_angles_and_logistic_functions_where_that_is_shorter(
+    long: str, short: str
+) -> None:
+    x = points(200, 2, -2, 2)
+    tree = planted(sympy.sympify(long), sympy.symbols("a b"))
+    assert tree is not None
+    rows = Rows(x, tree_values(tree, x))
+    assert expression(presentable(tree, rows), ["a", "b"], rows) == sympy.sympify(short)
+
+
+def test_a_hyperbolic_tangent_of_any_large_scale_is_a_sign() -> None:
+    x = points(400, 2, -2, 2)
+    square, steep = raise_to(Variable(0), 2), apply(LIBRARY["tanh"], multiply(Number(1.3e5), Variable(0)))
+    rows = Rows(x, 1.5 * x[:, 0] * x[:, 0].abs() + x[:, 1])
+    tree = presentable(add(multiply(Number(1.5), square, steep), Variable(1)), rows)
+    assert expression(tree, ["a", "b"], rows) == sympy.sympify("3*a*Abs(a)/2 + b")
+    gentle = apply(LIBRARY["tanh"], multiply(Number(3.0), Variable(0)))
+    kept = presentable(add(gentle, Variable(1)), Rows(x, torch.tanh(3 * x[:, 0]) + x[:, 1]))
+    assert "tanh" in calls(kept)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from kanlens.constants import Named
+from kanlens.functions import LIBRARY
 from kanlens.refit import Rows, free_constants, mean_square, merged, name_constants, refit
 from kanlens.trees import (
+    Call,
     Number,
     Power,
     Product,
@@ -20,6 +22,7 @@ from kanlens.trees import (
     raise_to,
     rebuild,
     symbolic,
+    values,
     whole,
 )
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 MOST_CONSTANTS = 10
 """Constants up to which they are gathered and named."""
+
+SATURATED, RARE = 20.0, 0.01
+"""Argument from which a hyperbolic tangent is 1 to round-off, and the share of rows that may have a smaller one."""
 
 POINTS = 100
 """Rows at which a form must agree with the formula."""
@@ -43,9 +49,9 @@ def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
     """Return the formula with its constants gathered in few places and named, the shortest of several ways."""
     if free_constants(tree) > MOST_CONSTANTS:
         return tree  # no law, and naming them would take long
-    tree = merged(tree)
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
+    tree = merged(_as_signs(tree, rows, 1.01 * error + 400 * floor))
     found = [name_constants(tree, rows, named=named)]
     ends: tuple[Literal["first", "last"], ...] = ("first", "last")
     for end in ends:
@@ -53,6 +59,29 @@ def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
         if there <= 1.01 * error + 400 * floor:
             found.append(name_constants(gathered, rows, named=named))
     return min(found, key=lambda t: (free_constants(t), _length(t), complexity(t)))
+
+
+def _as_signs(tree: Tree, rows: Rows, allowed: float) -> Tree:
+    """Return the formula with signs for hyperbolic tangents that only take the values -1 and 1, if it is as exact.
+
+    Their scale is no constant of the law: any large one fits.
+    """
+
+    def sign(node: Tree) -> Tree:
+        below = [sign(child) for child in children(node)]
+        node = rebuild(node, below) if below else node
+        if not (isinstance(node, Call) and node.function.name == "tanh"):
+            return node
+        argument = values(node.argument, rows.x).abs()
+        if float((argument < SATURATED).double().mean()) > RARE:
+            return node
+        factors = node.argument.factors if isinstance(node.argument, Product) else (node.argument,)
+        scale = math.prod(f.value for f in factors if isinstance(f, Number))
+        rest = multiply(*(f for f in factors if not isinstance(f, Number)))
+        return multiply(whole(1 if scale > 0 else -1), Call(LIBRARY["sgn"], rest))
+
+    changed, there = refit(sign(tree), rows)
+    return changed if there <= allowed else tree
 
 
 def _length(tree: Tree) -> float:
@@ -152,6 +181,10 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
         lambda e: sympy.powsimp(sympy.expand_power_base(e)),
         _inside_roots,
         _factored_bases,
+        _half_angles,
+        _as_tangents,
+        _without_signs,
+        _without_absolutes,
         lambda e: sympy.simplify(e) if sympy.count_ops(e) <= LARGEST_SEARCH and not _reads_once(e) else e,
         sympy.factor_terms,
         lambda e: sympy.expand(e, deep=False),
@@ -202,6 +235,45 @@ def _factored_bases(form: "Expr") -> "Expr":
         return sympy.powdenest(sympy.Pow(sympy.factor(power.base), power.exp))
 
     return form.replace(lambda e: e.is_Pow and e.base.is_Add and e.base.is_rational_function(), factored)
+
+
+def _half_angles(form: "Expr") -> "Expr":
+    """Return the form with `1 + cos(u)` and `1 - cos(u)` as squares: a curve is often known up to its sign only."""
+    import sympy
+
+    one, u = sympy.Wild("one", properties=[lambda e: e.is_number and e != 0]), sympy.Wild("u")
+
+    def squared(total: "Expr") -> "Expr":
+        for function, sign in ((sympy.cos, 1), (sympy.sin, -1)):
+            found = total.match(one + sign * one * sympy.cos(u))
+            if found is not None:
+                return 2 * found[one] * function(found[u] / 2) ** 2
+        return total
+
+    return sympy.factor_terms(form.replace(lambda e: e.is_Add and len(e.args) == 2, squared))
+
+
+def _as_tangents(form: "Expr") -> "Expr":
+    """Return the form with logistic functions as hyperbolic tangents: `2/(1 + exp(-u)) - 1` becomes `tanh(u/2)`."""
+    import sympy
+
+    u = sympy.Wild("u")
+    logistic = form.replace(1 / (1 + sympy.exp(u)), lambda u: (1 - sympy.tanh(u / 2)) / 2)
+    return sympy.expand_mul(logistic)
+
+
+def _without_signs(form: "Expr") -> "Expr":
+    """Return the form with signs as quotients, which cancel: `x^2 sign(x)` becomes `x Abs(x)`."""
+    import sympy
+
+    return form.replace(sympy.sign, lambda u: sympy.Mul(*(sympy.Abs(f) / f for f in sympy.Mul.make_args(u))))
+
+
+def _without_absolutes(form: "Expr") -> "Expr":
+    """Return the form without absolute values, which an even function around them does not need."""
+    import sympy
+
+    return form.replace(sympy.Abs, lambda u: u)
 
 
 class _Check:
