@@ -27,7 +27,7 @@ from kanlens.nodes import products
 from kanlens.pool import Pool
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
-from kanlens.reductions import pairs, powers, scalings
+from kanlens.reductions import indices, pairs, powers, scalings
 from kanlens.refit import Rows, left_out, mean_square, refit
 from kanlens.screening import screened
 from kanlens.search import LEAST, PATIENCE, SPARE, UNEASY, _Course, _FoundError
@@ -760,3 +760,12 @@ def test_a_hyperbolic_tangent_of_any_large_scale_is_a_sign() -> None:
     gentle = apply(LIBRARY["tanh"], multiply(Number(3.0), Variable(0)))
     kept = presentable(add(gentle, Variable(1)), Rows(x, torch.tanh(3 * x[:, 0]) + x[:, 1]))
     assert "tanh" in calls(kept)
+
+
+@pytest.mark.parametrize(("law", "form"), [("sin(a**2*b**3)", "(* (^ x0 2) (^ x1 3))"), ("sin(20*a*b)", "(* x0 x1)")])
+def test_a_fast_wave_of_a_product_of_columns_of_both_signs_runs_along_it(law: str, form: str) -> None:
+    x = points(1000, 2, -2, 2)
+    tree = planted(sympy.sympify(law), sympy.symbols("a b"))
+    assert tree is not None
+    problem = Problem.of(Rows(x, tree_values(tree, x)))
+    assert form in [shape(smaller.columns[0]) for smaller in indices(problem)]

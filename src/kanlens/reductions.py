@@ -100,25 +100,32 @@ def indices(problem: Problem) -> Iterator[Problem]:
     size = problem.size
     if not 2 <= size <= 5:
         return
-    choices = [row for row in itertools.product(range(-2, 3), repeat=size) if next((v for v in row if v), 0) > 0]
+    most = 3 if size <= 3 else 2
+    exponents = itertools.product(range(-most, most + 1), repeat=size)
+    choices = [row for row in exponents if next((v for v in row if v), 0) > 0]
     weights = torch.tensor(choices, dtype=problem.z.dtype)
     found: list[tuple[float, Tree]] = []
-    for logarithmic in (True, False):
-        if logarithmic and not (problem.z > 0).all():
-            continue
-        v = problem.z.log() if logarithmic else problem.z
-        order = (weights @ v.T).argsort(1)
+    for product in (True, False):
+        order = (_products(problem.z, weights) if product else weights @ problem.z.T).argsort(1)
         steps = problem.t[order].diff(dim=1).square().mean(1) / (2 * problem.t.var())
         for share, place in zip(*(part.tolist() for part in steps.sort()), strict=True):
             if share > ROUGH or len(found) > 3:
                 break
             row = choices[place]
             terms = [multiply(whole(p), Variable(k)) for k, p in enumerate(row) if p]
-            found.append((share, monomial(row) if logarithmic else add(*terms)))
+            found.append((share, monomial(row) if product else add(*terms)))
     for _, tree in sorted(found, key=lambda f: f[0])[:2]:
         smaller = problem.reduced([tree])
         if smaller is not None:
             yield smaller
+
+
+def _products(z: Tensor, exponents: Tensor) -> Tensor:
+    """Return power products of features, of either sign, `(products, rows)`."""
+    size = z.abs().clamp_min(torch.finfo(z.dtype).tiny).log()
+    negative = (exponents @ (z < 0).to(z.dtype).T).remainder(2) > 0
+    products = (exponents @ size.T).exp()
+    return torch.where(negative, -products, products)
 
 
 def _echelons(null: Tensor, size: int) -> Iterator[tuple[tuple[Fraction, ...], ...]]:
