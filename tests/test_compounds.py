@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from kanlens.chains import Chain, Combination, Interaction, Link, Links, chain_tree, project
-from kanlens.compounds import compounds, nested, pairs
+from kanlens.compounds import compounds, covered_pairs, nested, pairs
 from kanlens.functions import LIBRARY
 from kanlens.problems import Problem
-from kanlens.refit import Rows
+from kanlens.refit import Rows, refit
 from kanlens.trees import values
 from kanlens.univariate import Guess
 
@@ -128,6 +128,16 @@ def test_a_function_beside_two_inside_each_other_is_found(law: Callable[[Tensor]
 )
 def test_two_functions_beside_each_other_are_found(law: Callable[[Tensor], Tensor]) -> None:
     assert least(pairs(problem(law), LIBRARY)) < 1e-20
+
+
+def test_two_functions_beside_each_other_inside_a_wave_are_found() -> None:
+    assert least(covered_pairs(problem(lambda s: torch.cos(torch.exp(0.5 * s) - torch.tanh(1.5 * s))), LIBRARY)) < 1e-20
+
+
+def test_a_constant_beside_their_square_is_found_when_all_are_fitted() -> None:
+    law = problem(lambda s: torch.log((torch.sin(2 * s) - torch.exp(s) - 1) ** 2 + 1))
+    likeliest = [guess for kind in covered_pairs(law, LIBRARY) for guess in sorted(kind, key=lambda g: g.error)[:3]]
+    assert min(refit(guess.tree, law.rows)[1] for guess in likeliest) < 1e-20
 
 
 def test_few_points_and_few_functions_do_no_harm() -> None:

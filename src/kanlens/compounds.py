@@ -17,7 +17,7 @@ from kanlens.budget import look
 from kanlens.chains import Chain, Combination, Interaction, project
 from kanlens.enumeration import AROUND, Columns, around, joined, of_the_variable
 from kanlens.functions import Function
-from kanlens.problems import EXPONENTIAL, IDENTITY, Outer, Problem, outers
+from kanlens.problems import EXPONENTIAL, IDENTITY, WAVES, Outer, Problem, outers, squared
 from kanlens.refit import Rows
 from kanlens.turns import visible
 from kanlens.univariate import Curve, Guess
@@ -27,6 +27,12 @@ COVERED = (EXPONENTIAL, "t^2", "t^-1", "inverse log")
 
 ALSO = (*COVERED, "t^1/2", "inverse tanh", "inverse arctan")
 """The same around two functions of the variable itself, which take tenths of a second for each."""
+
+OVER_SQUARES = ("inverse log", "t^-1", "t^2", IDENTITY.name)
+"""Outer functions that may be around a square with a constant beside it."""
+
+SHARES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""How far that constant may be below the least of the target inside them, in units of its range."""
 
 ALIKE = 1e-7
 """Share of a column that another one leaves unexplained, below which the two are one."""
@@ -94,6 +100,28 @@ def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[
         yield _sums(problem, inner, beside, beside)
     for inner in inside:
         yield _products(problem, inner, beside, beside)
+
+
+def covered_pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
+    """Yield sums of two functions of the variable inside a wave, or `outer((c p(s) + d q(s) + e)^2 + k)`.
+
+    The constant beside the square is below all that the square makes of the rows, how far is tried.
+    """
+    curve = Curve.of(problem)
+    if len(curve.t) < FEWEST or not functions.keys() & set(AROUND):
+        return
+    beside = of_the_variable(curve.s, functions)
+    waves = [outer for outer in WAVES if outer.fits(curve.t)]
+    over = [outer for outer in outers(curve.t) if outer.name in OVER_SQUARES]
+    squares = [squared(around, k) for around in over for k in _below(around.forward(curve.t))]
+    for outer in (*waves, *squares):
+        yield _sums(problem, Target.of(curve, outer), beside, beside)
+
+
+def _below(tau: Tensor) -> list[float]:
+    """Return constants below all values."""
+    low, high = float(tau.amin()), float(tau.amax())
+    return [low - share * (high - low) for share in SHARES]
 
 
 def compounds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:

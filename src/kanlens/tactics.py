@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kanlens.agenda import Agenda
-from kanlens.compounds import compounds, nested, pairs
+from kanlens.compounds import compounds, covered_pairs, nested, pairs
 from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
@@ -264,7 +264,8 @@ class Tactics:
             self.agenda.push(1.0 if whole else INSIDE, self._try(kinds))
             return
         inside = itertools.islice(kinds, 1)
-        slow = itertools.chain(inside, both, chains, compounds(problem, self.functions), kinds)
+        covered = covered_pairs(problem, self.functions)
+        slow = itertools.chain(inside, both, chains, covered, compounds(problem, self.functions), kinds)
         self.agenda.push(1.0 if whole else COMPOUND, self._try(slow))
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
