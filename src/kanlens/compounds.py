@@ -75,7 +75,7 @@ class Target(NamedTuple):
 def nested(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
     """Yield guesses `t = c f(a g(s v) + b) + d`, the same inside an outer function, then three inside each other."""
     curve = Curve.of(problem)
-    if len(curve.t) < FEWEST or not functions.keys() & set(AROUND):
+    if not _tells(curve, functions):
         return
     target, parts = Target.of(curve, IDENTITY), list(around(of_the_variable(curve.s, functions), functions))
     yield _alone(problem, target, target, parts)
@@ -91,7 +91,7 @@ def nested(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list
 def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
     """Yield sums and products of two functions of the variable, in a tenth of the time of :func:`compounds`."""
     curve = Curve.of(problem)
-    if len(curve.t) < FEWEST or not functions.keys() & set(AROUND):
+    if not _tells(curve, functions):
         return
     beside, target = of_the_variable(curve.s, functions), Target.of(curve, IDENTITY)
     inside = _covered(curve, ALSO)
@@ -108,7 +108,7 @@ def covered_pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterat
     The constant beside the square is below all that the square makes of the rows, how far is tried.
     """
     curve = Curve.of(problem)
-    if len(curve.t) < FEWEST or not functions.keys() & set(AROUND):
+    if not _tells(curve, functions):
         return
     beside = of_the_variable(curve.s, functions)
     waves = [outer for outer in WAVES if outer.fits(curve.t)]
@@ -116,6 +116,11 @@ def covered_pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterat
     squares = [squared(around, k) for around in over for k in _below(around.forward(curve.t))]
     for outer in (*waves, *squares):
         yield _sums(problem, Target.of(curve, outer), beside, beside)
+
+
+def _tells(curve: Curve, functions: Mapping[str, Function]) -> bool:
+    """Tell whether there are points and functions enough for functions beside and inside each other."""
+    return len(curve.t) >= FEWEST and bool(functions.keys() & set(AROUND))
 
 
 def _below(tau: Tensor) -> list[float]:
@@ -130,7 +135,7 @@ def compounds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[l
     Products come first: they are fitted in half the time of sums.
     """
     curve = Curve.of(problem)
-    if len(curve.t) < FEWEST or not functions.keys() & set(AROUND):
+    if not _tells(curve, functions):
         return
     beside, target = of_the_variable(curve.s, functions), Target.of(curve, IDENTITY)
     two = joined(list(around(beside, functions)))

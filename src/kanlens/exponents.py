@@ -39,6 +39,10 @@ class Data(NamedTuple):
         return Data(*(part[:rows] for part in self))
 
 
+RESTS = 2
+"""Idle steps in a row after which fits end."""
+
+
 class Exponents(NamedTuple):
     """Hold the nonlinear parameters of `n` models: `P (n, K, f)`, `Q (n, L, J, f)`, `d (n, L, J)`, `q (n, L)`."""
 
@@ -80,10 +84,6 @@ class Fit(NamedTuple):
     under: Tensor  # the terms under a power, (n, rows, L, J)
     sums: Tensor  # the sums under a power, (n, rows, L)
     error: Tensor  # weighted mean square, (n,)
-
-
-RESTS = 2
-"""Idle steps in a row after which fits end."""
 
 
 def above_zero(data: Data, columns: Columns, start: Exponents) -> Exponents:

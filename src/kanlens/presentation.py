@@ -80,7 +80,10 @@ def _as_signs(tree: Tree, rows: Rows, allowed: float) -> Tree:
         rest = multiply(*(f for f in factors if not isinstance(f, Number)))
         return multiply(whole(1 if scale > 0 else -1), Call(LIBRARY["sgn"], rest))
 
-    changed, there = refit(sign(tree), rows)
+    signed = sign(tree)
+    if signed == tree:
+        return tree
+    changed, there = refit(signed, rows)
     return changed if there <= allowed else tree
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kanlens.bases import BSpline
+from kanlens.bases import BSpline, closest
 from kanlens.budget import look
 from kanlens.refit import free_values, gauss_newton, with_free
 from kanlens.spreading import evenly
@@ -31,6 +31,9 @@ UNIFORMITY = 0.5
 RIDGE = 1e-7
 """Smallest singular value of the splines, as they have unit size, that is solved for."""
 
+LIGHT = 1e-6
+"""By how much coefficients of curves and sums are kept small."""
+
 ALMOST = 1e-9
 """Share of the curves by which a product moves once it is found, and by which its coefficients are kept small."""
 
@@ -42,7 +45,7 @@ STEPS = 15
 
 
 class Fit(NamedTuple):
-    """Hold constants, the root mean square error with the best function around them."""
+    """Hold constants, and the root mean square error with the best function around them."""
 
     constants: Tensor
     error: float
@@ -129,32 +132,23 @@ class Splines(NamedTuple):
 
     def closest(self, curves: Tensor) -> Tensor:
         """Return the coefficients closest to curves `(rows, features)`."""
-        ridge = 1e-6 * torch.eye(self.columns.shape[2], dtype=curves.dtype).expand(curves.shape[1], -1, -1)
-        left = torch.cat([self.columns.transpose(0, 1), ridge], 1)
-        right = torch.cat([curves.T, curves.new_zeros(ridge.shape[:2])], 1)
-        coef: Tensor = torch.linalg.lstsq(left, right[..., None]).solution.flatten()
-        return coef
+        return closest(self.columns, curves[:, None], LIGHT * _unit(self.columns)).flatten()
 
     def additive(self, t: Tensor) -> Tensor:
         """Return the coefficients of the sum closest to a target."""
         columns = self.columns.flatten(1)
-        ridge = 1e-6 * torch.eye(columns.shape[1], dtype=t.dtype)
-        right = torch.cat([t, t.new_zeros(len(ridge))])[:, None]
-        coef: Tensor = torch.linalg.lstsq(torch.cat([columns, ridge]), right).solution[:, 0]
-        return coef
+        return closest(columns[:, None], t[:, None, None], LIGHT * _unit(columns)).flatten()
 
     def rank_one(self, t: Tensor, coef: Tensor, sweeps: int) -> Tensor:
         """Return the coefficients of the product closest to a target, by alternating least squares from some others."""
         parts = list(coef.view(self.columns.shape[1:]).unbind(0))
         curves = self.curves(coef)
-        ridge = torch.eye(self.columns.shape[2], dtype=t.dtype)
-        right = torch.cat([t, t.new_zeros(len(ridge))])[:, None]
         for _ in range(sweeps):
             before = curves.clone()
             for k in reversed(range(len(parts))):  # the first one has the scale of all
-                left = self.columns[:, k] * curves[:, [j for j in range(len(parts)) if j != k]].prod(1)[:, None]
-                left = torch.cat([left, ALMOST * float(left.norm()) * ridge])
-                part = torch.linalg.lstsq(left, right).solution[:, 0]
+                columns = self.columns[:, k] * _others(curves, k)[:, None]
+                ridge = ALMOST * float(columns.norm()) * _unit(columns)
+                part = closest(columns[:, None], t[:, None, None], ridge).flatten()
                 curve = self.columns[:, k] @ part
                 size = float(curve.abs().amax()) or 1.0
                 parts[k], curves[:, k] = (part / size, curve / size) if k else (part, curve)
@@ -167,6 +161,14 @@ class Splines(NamedTuple):
         curves = self.curves(coef)
         if not self.product:
             return curves.sum(1), self.columns.flatten(1)
-        size = curves.shape[1]
-        others = torch.stack([curves[:, [j for j in range(size) if j != k]].prod(1) for k in range(size)], 1)
+        others = torch.stack([_others(curves, k) for k in range(curves.shape[1])], 1)
         return curves.prod(1), (self.columns * others[..., None]).flatten(1)
+
+
+def _others(curves: Tensor, k: int) -> Tensor:
+    """Return the product of all curves but one, `(rows,)`."""
+    return torch.cat([curves[:, :k], curves[:, k + 1 :]], 1).prod(1)
+
+
+def _unit(columns: Tensor) -> Tensor:
+    return torch.eye(columns.shape[-1], dtype=columns.dtype)

@@ -189,7 +189,7 @@ class Tactics:
         if above == math.inf:  # a product is found beside poles, too, where other stand-ins are rough
             self.agenda.push(problem.size + 0.25, self._try(products(problem, self.functions)))
             # under noise splines around a node follow it, and forms of few constants come first
-            self._train(problem, problem.size + (0.3 if self.noisy else -1.01), error)
+            self._push_nodes(problem, problem.size + (0.3 if self.noisy else -1.01), error)
         self.agenda.push(10 + problem.size, self._slow(problem, error, above))
         self._by_derivatives(problem, smooth, error)
         if self.noisy:
@@ -222,7 +222,7 @@ class Tactics:
         """Let sums of power products wait with the sine or cosine of a feature along which the law turns."""
         if problem.size > FEW_WAVES:
             return
-        turning = [k for k in range(problem.size) if turns(problem.z[smooth.rows, k], smooth.slopes[:, k])]
+        turning = [k for k in range(problem.size) if turns_along(problem.z[smooth.rows, k], smooth.slopes[:, k])]
         for number, wave in enumerate(waves(problem, self.functions, turning)):
             found = signomials(problem, FORMS, self.seed, noisy=True, wave=wave, starts=QUICK)
             self.agenda.push(problem.size - 0.6 + 0.1 * number, self._try(found))
@@ -324,16 +324,16 @@ class Tactics:
             self.agenda.push(rank + 0.3, self._join(found, rank + 0.3, error))
             yield
 
-    def _train(self, problem: Problem, rank: float, error: float) -> None:
-        """Let problems wait of one feature that trained networks of one hidden node make of all."""
+    def _push_nodes(self, problem: Problem, rank: float, error: float) -> None:
+        """Let problems wait of one feature that nodes from random starts make of all."""
         found = single_nodes(problem, self.functions, self.seed, self.agenda.budget.late)
-        self.agenda.push(rank, self._by_training(found, rank, max(error, 10 * CURVE * self.spread)))
+        self.agenda.push(rank, self._by_nodes(found, rank, max(error, 10 * CURVE * self.spread)))
 
-    def _by_training(self, found: Iterator[Problem], rank: float, error: float) -> Iterator[None]:
+    def _by_nodes(self, found: Iterator[Problem], rank: float, error: float) -> Iterator[None]:
         """Push the next of these problems; the one after it waits until that is solved."""
         for smaller in itertools.islice(found, 1):
             self.agenda.push(1, self.solve(smaller, error))
-            self.agenda.push(rank, self._by_training(found, rank, error))
+            self.agenda.push(rank, self._by_nodes(found, rank, error))
             yield
 
     def _slow(self, problem: Problem, error: float, above: float) -> Iterator[None]:
@@ -341,7 +341,7 @@ class Tactics:
             yield from self._try(polynomials(problem))
         if above < math.inf:
             yield from self._try(products(problem, self.functions))
-            self._train(problem, 10 + problem.size, error)
+            self._push_nodes(problem, 10 + problem.size, error)
         yield from self._try(sums(problem, self.functions, self.noise))
         yield from self._try(sums_of_pairs(problem, self.functions, self.noise))
 
@@ -356,7 +356,7 @@ class Tactics:
         return smooth.error_felt(problem.felt()[smooth.rows])
 
 
-def turns(s: Tensor, slopes: Tensor) -> bool:
+def turns_along(s: Tensor, slopes: Tensor) -> bool:
     """Tell whether a law turns along a feature `(rows,)`: its mean slopes in parts of the range are of both signs.
 
     A slope that is of both signs because of other features, as that of `a` in `a cos(b)`, is none of its own.
