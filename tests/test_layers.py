@@ -9,7 +9,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors shards version curvature views budget removal answers scratch descent copying",
+    "errors shards version curvature views budget removal pace answers scratch descent copying",
     "quadratic moments fused front agenda",
     "cardinal",
     "bases functions solvers data preparation tables constants simplify expressions languages container",

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kanlens.pace import FIRST, Pace
 from kanlens.removal import PATIENCE, take_away
 
 
@@ -34,3 +35,18 @@ def test_parts_go_from_the_first_on_and_each_once() -> None:
 
     assert take_away(0, range(100), without) == 100
     assert gone == list(range(100))
+
+
+@given(st.floats(0.1, 0.9), st.floats(1e-8, 0.5), st.integers(5, 30))
+def test_a_trial_that_slows_down_evenly_is_never_given_up_if_it_arrives(rate: float, wanted: float, steps: int) -> None:
+    values = [(1 + wanted) * rate**step for step in range(1, steps + 1)]
+    pace = Pace(wanted, steps)
+    given_up = [pace.falls_short(step, value) for step, value in enumerate(values, 1)]
+    assert values[-1] > wanted or not any(given_up)
+
+
+def test_a_trial_ends_when_it_no_longer_falls_fast_enough_or_at_once_where_there_is_no_hope() -> None:
+    values = [9.0, 4.0, 2.0, 1.9, 1.88, 1.87]
+    for pace, ended in ((Pace(0.1, 20), 5), (Pace(0.1, 20, hopeless=1.95), FIRST)):
+        found = [pace.falls_short(step, value) for step, value in enumerate(values, 1)]
+        assert found.index(True) + 1 == ended

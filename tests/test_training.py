@@ -468,3 +468,22 @@ def test_a_segment_trusts_the_model_as_the_last_one_did() -> None:
     assert len(dampings) == 5
     assert max(dampings) == dampings[0]
     assert dampings[-1] < dampings[0] / 10
+
+
+def test_the_grids_of_a_trained_network_move_seldom_and_it_goes_on_all_the_same() -> None:
+    lengths: list[int] = []
+
+    class Noting(LevenbergMarquardt):
+        def minimise(self, *args: Any, **kwargs: Any) -> Solution:
+            lengths.append(self.steps)
+            return super().minimise(*args, **kwargs)
+
+    x = points(300, 2)
+    y = torch.exp(torch.sin(torch.pi * x[:, :1]) + x[:, 1:] ** 2)
+    model = KAN([2, 5, 1], dtype=torch.float64)
+    fit(model, x, y, solver=Noting(steps=10))
+    assert lengths == [1, 2, 4, 3]
+    lengths.clear()
+    history = fit(model, x, y, solver=Noting(steps=21))
+    assert lengths == [4, 8, 9]
+    assert history.loss[-1] < 0.1 * history.loss[3]

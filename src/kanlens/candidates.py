@@ -18,6 +18,12 @@ Library = Iterable[str] | Mapping[str, Function] | None
 POINTS = 200
 """Points of a curve that the search for starts looks at; the last fit uses five times as many."""
 
+GAIN = 1e-3
+"""Share of what a fit leaves of the curve that a step has to save to count: all constants are fitted again later."""
+
+IDLE = 3
+"""Steps in a row that save less, after which a fit has arrived; two may fail until the damping is right."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -201,16 +207,18 @@ def _polish(function: Function, fitted: Tensor, u: Tensor, y: Tensor, weight: Te
     """Improve several fits at once by damped Gauss-Newton steps in `(a, b)`, `c, d` solved for."""
     free = [k for k, letter in enumerate("ab") if letter not in function.absorbed]
     best, r2 = _solve(function, fitted[:, :2], u, y, weight)
-    damping = torch.full_like(r2, 1e-3)
+    damping, idle = torch.full_like(r2, 1e-3), 0
     for _ in range(20 if free else 0):
         move = _gauss_newton(function, best, u, y, weight, damping)
         trial = best[:, :2].clone()
         trial[:, free] += move[:, free]
         fresh, reached = _solve(function, trial, u, y, weight)
         better = reached > r2
+        gains = bool((1 - reached < (1 - GAIN) * (1 - r2)).any())
         best, r2 = torch.where(better[:, None], fresh, best), torch.where(better, reached, r2)
         damping = torch.where(better, damping / 5, damping * 10)
-        if bool((1 - r2).amin() < 1e-15) or bool((damping > 1e8).all()):
+        idle = 0 if gains else idle + 1
+        if bool((1 - r2).amin() < 1e-15) or idle == IDLE:
             break
     return best, r2
 

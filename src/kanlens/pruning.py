@@ -12,6 +12,7 @@ from kanlens.choice import for_refit
 from kanlens.data import Array, pair, precision, split_inside, table
 from kanlens.jacobian import Parameters
 from kanlens.network import KAN, Edge
+from kanlens.pace import Pace
 from kanlens.removal import take_away
 from kanlens.scores import scores
 from kanlens.solvers import LBFGS, LevenbergMarquardt
@@ -25,10 +26,7 @@ NEAR = 3.0
 """Factor up to which a larger error may be one of too few steps."""
 
 HOPELESS = 0.1
-"""Error, a share of the targets' deviation, at which a trial ends that has had its :data:`FIRST` steps."""
-
-FIRST = 3
-"""Steps that show whether an edge is missed: what can stand for it does so in the first of them."""
+"""Error, a share of the targets' deviation, at which the trial of an edge ends after its first steps."""
 
 RESTARTS = 3
 """Fresh starts that a smaller network gets when the nodes kept from the larger one do not do."""
@@ -158,21 +156,26 @@ class _Judge:
         """Return the method of a refit."""
         return for_refit(model, len(self.x), steps)
 
-    def refit(self, model: KAN, steps: int, hopeless: float = math.inf) -> _Tried:
-        """Return a copy of a network, fitted without penalty; less far if the first steps leave a hopeless error."""
-        result = copy.deepcopy(model)
+    def refit(self, model: KAN, steps: int, *, wanted: float = math.inf, hopeless: float = math.inf) -> _Tried:
+        """Return a copy of a network, fitted without penalty; less far if it will not get to a wanted error."""
+        result, unit = copy.deepcopy(model), float(self.y.var(0, correction=0).mean()) or 1.0
+        pace = Pace((wanted * self.scale) ** 2 / unit, steps, (hopeless * self.scale) ** 2 / unit)
 
         def lost(step: int, value: float, _: KAN) -> bool:
-            return step >= FIRST and value > hopeless**2
+            return pace.falls_short(step, value)
 
         fit(result, self.x, self.y, solver=self.solver(model, steps), callback=lost)
         return _Tried(result, self.error(result))
 
+    @property
+    def scale(self) -> float:
+        """Return the targets' deviation, 1 for a constant."""
+        return float(self.y.std(correction=0)) or 1.0
+
     @torch.no_grad()
     def error(self, model: KAN) -> float:
         """Return the root mean square error on held-out rows over the targets' deviation."""
-        scale = float(self.y.std(correction=0)) or 1.0
-        return float((model(self.held_x) - self.held_y).square().mean().sqrt()) / scale
+        return float((model(self.held_x) - self.held_y).square().mean().sqrt()) / self.scale
 
     def catch_up(self, tried: _Tried, than: float) -> _Tried:
         """Return a network that is a little worse, fitted further: without noise errors fall as long as it goes on."""
@@ -181,7 +184,11 @@ class _Judge:
 
     def good_enough(self, tried: _Tried, than: float) -> bool:
         """Tell whether an error is as low as another one, up to the digits of the data."""
-        return tried.error <= max(FAIR * than, self.floor)
+        return tried.error <= self.enough(than)
+
+    def enough(self, than: float) -> float:
+        """Return the error that is as low as another one."""
+        return max(FAIR * than, self.floor)
 
 
 def _fewest_nodes(whole: _Tried, judge: _Judge) -> _Tried:
@@ -270,7 +277,8 @@ def _fewer_edges(best: _Tried, judge: _Judge) -> _Tried:
         going = spared(whole.model, edges)
         if not going:
             return whole
-        tried = judge.refit(cut(whole.model, going), steps=8, hopeless=max(HOPELESS, 10 * whole.error))
+        hopeless = max(HOPELESS, 10 * whole.error)
+        tried = judge.refit(cut(whole.model, going), steps=8, wanted=judge.enough(whole.error), hopeless=hopeless)
         return tried if judge.good_enough(tried, whole.error) else None
 
     return take_away(best, order, without)

@@ -46,7 +46,7 @@ def _try(task: Task, named: Named, slot: Slot, values: list[float]) -> Named:
         with torch.no_grad():
             symbols.affine[slot.edge, slot.letter] = value
         symbols.fixed[slot.edge, slot.letter] = True
-        tried = task.refit(model, 15)
+        tried = task.refit(model, 15, _limit(task, named.error, len(task.x)))
         if _allowed(task, tried, named):
             return tried
     return named
@@ -60,9 +60,15 @@ def _allowed(task: Task, tried: Named, named: Named) -> bool:
     """
     if tried.error <= task.floor:
         return True
-    misfit = 0.5 * len(task.x) * math.log((tried.error + task.floor) / (named.error + task.floor))
-    held = 0.5 * len(task.held_x) * math.log((tried.held + task.floor) / (named.held + task.floor))
-    return max(misfit, held) <= math.log(len(task.x))
+    return tried.error <= _limit(task, named.error, len(task.x)) and tried.held <= _limit(
+        task, named.held, len(task.held_x)
+    )
+
+
+def _limit(task: Task, error: float, rows: int) -> float:
+    """Return up to which mean square a constant is allowed that leaves `error` when it is free."""
+    saved = math.log(len(task.x))
+    return (error + task.floor) * math.exp(2 * saved / rows) - task.floor
 
 
 def _uncertainty(task: Task, model: KAN, slot: Slot) -> float:

@@ -15,9 +15,10 @@ from kanlens.functions import LIBRARY, Function
 from kanlens.jacobian import Parameters
 from kanlens.network import KAN, Edge
 from kanlens.objective import NetworkObjective
+from kanlens.pace import Pace
 from kanlens.removal import take_away
 from kanlens.scores import scores
-from kanlens.solvers import LevenbergMarquardt
+from kanlens.solvers import LevenbergMarquardt, Stop
 from kanlens.surgery import cut, refine, spare, spared, straighten, with_symbols
 from kanlens.training import fit
 
@@ -85,15 +86,22 @@ class Task:
 
     # --- fitting -------------------------------------------------------------------------
 
-    def refit(self, model: KAN, steps: int) -> Named:
-        """Return a copy of a network, fitted to the training rows."""
-        work = copy.deepcopy(model)
+    def refit(self, model: KAN, steps: int, wanted: float = math.inf) -> Named:
+        """Return a copy of a network, fitted to the training rows; less far if it will not get to a wanted error."""
+        work, pace = copy.deepcopy(model), Pace(wanted / (float(self.y.var(0, correction=0).mean()) or 1.0), steps)
+
+        def lost(step: int, value: float, _: KAN) -> bool:
+            return pace.falls_short(step, value)
+
+        def watch(step: int, value: float, _: Tensor) -> Stop | None:
+            return Stop.CALLBACK if pace.falls_short(step, value) else None
+
         if any(bool(layer.mask.any()) for layer in work.layers):
-            fit(work, self.x, self.y, solver=for_refit(work, len(self.x), steps))
+            fit(work, self.x, self.y, solver=for_refit(work, len(self.x), steps), callback=lost)
         else:
             objective = NetworkObjective(work, self.x, self.y)
             solver = LevenbergMarquardt(steps=steps, damping=1e-3, tolerance=1e-6)
-            objective.parameters.set(solver.minimise(objective, objective.parameters.get()).theta)
+            objective.parameters.set(solver.minimise(objective, objective.parameters.get(), watch).theta)
         return self.judge(work)
 
     @torch.no_grad()
@@ -184,8 +192,9 @@ class Task:
             going = spared(whole.model, edges)
             if not going:
                 return whole
-            tried = self.refit(cut(whole.model, going), 12)
-            return tried if tried.held <= max(HARMLESS * whole.held, self.floor) else None
+            limit = max(HARMLESS * whole.held, self.floor)
+            tried = self.refit(cut(whole.model, going), 12, limit)
+            return tried if tried.held <= limit else None
 
         return take_away(named, weak, without)
 
@@ -220,14 +229,13 @@ class Task:
     def _first_harmless(self, named: Named, edge: Edge) -> Named | None:
         limit = max(HARMLESS * named.held, self.floor)
         if spare(named.model, edge) and float(scores(named.model, self.x).edges[edge.layer][edge.out, edge.in_]) < WEAK:
-            tried = self.refit(cut(named.model, [edge]), 12)
+            tried = self.refit(cut(named.model, [edge]), 12, limit)
             if tried.held <= limit:
                 return tried
+        near = max(30 * limit, 1e-3 * self.spread)
         for candidate in self.ranked(named, edge):
-            tried = self.refit(with_symbols(named.model, {edge: candidate}), 12)
-            if (
-                limit < tried.held <= max(30 * limit, 1e-3 * self.spread)
-            ):  # not there yet: a change of symbols takes its way
+            tried = self.refit(with_symbols(named.model, {edge: candidate}), 12, near)
+            if limit < tried.held <= near:  # not there yet: a change of symbols takes its way
                 tried = self.refit(tried.model, 30 if _splines(tried.model) else 150)
             if tried.held <= limit:
                 return tried
@@ -251,11 +259,12 @@ class Task:
 
     def length(self, named: Named) -> float:
         """Return the description length in nats: misfit, constants and complexity."""
-        rows = len(self.x)
-        constants = len(Parameters(named.model).get())
-        complexity = sum(f.complexity for symbols in named.model.symbols for f in symbols.functions)
-        misfit = 0.5 * rows * math.log(named.error + self.floor)
-        return misfit + 0.5 * math.log(rows) * constants + COMPLEXITY_NATS * complexity
+        return 0.5 * len(self.x) * math.log(named.error + self.floor) + self._plain_length(named.model)
+
+    def _plain_length(self, model: KAN) -> float:
+        """Return the length without the misfit."""
+        complexity = sum(f.complexity for symbols in model.symbols for f in symbols.functions)
+        return 0.5 * math.log(len(self.x)) * Parameters(model).size + COMPLEXITY_NATS * complexity
 
     def _exchange(self, named: Named, edges: list[Edge]) -> Named:
         """Exchange or cut single edges as long as that shortens the description."""
@@ -263,8 +272,10 @@ class Task:
             before = named
             for edge in [] if self.exact(named) else edges:
                 for other in self._alternatives(named.model, edge):
-                    tried = self.refit(other, 15)
-                    if self.length(tried) < self.length(named) - 0.5:
+                    most = self.length(named) - 0.5
+                    wanted = math.exp(2 * (most - self._plain_length(other)) / len(self.x)) - self.floor
+                    tried = self.refit(other, 15, wanted)
+                    if self.length(tried) < most:
                         named = tried
             if named is before:
                 break

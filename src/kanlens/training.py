@@ -40,6 +40,9 @@ GRID_ROWS = 10_000
 TRIAL = 3
 """Segments, of 1, 2 and 4 steps, that a random start is given before it has to be better than a calculated one."""
 
+FEWEST_TAUGHT = 4
+"""Steps between the first moves of the grids of a network that is trained already: its nodes stay where they are."""
+
 UNTAUGHT = 0.5
 """Share of the targets' variance that a network has to leave open to be taken for untrained."""
 
@@ -243,12 +246,16 @@ def _write_back(model: KAN, work: KAN) -> None:
             mine.copy_(theirs)
 
 
-def _segments(steps: int) -> list[int]:
-    """Divide a step budget into 1, 2, 4, ... steps: the grids move often at first, when nodes do."""
+def _segments(steps: int, first: int) -> list[int]:
+    """Divide a step budget into 1, 2, 4, ... times a first number: the grids move often at first, when nodes do.
+
+    What is left is no segment of its own if it is shorter than the first: a move costs as much as some steps.
+    """
     lengths: list[int] = []
     left = steps
     while left > 0:
-        lengths.append(min(2 ** len(lengths), left))
+        length = first * 2 ** len(lengths)
+        lengths.append(left if left < length + first else length)
         left -= lengths[-1]
     return lengths
 
@@ -317,7 +324,8 @@ class _Run:
         else:
             work = self._begin(work, x, y)
         try:
-            work, stop = self._spend(work, solver, _segments(solver.steps) if regrid else [solver.steps], x, y)
+            lengths = _segments(solver.steps, FEWEST_TAUGHT if self._taught else 1) if regrid else [solver.steps]
+            work, stop = self._spend(work, solver, lengths, x, y)
         except KeyboardInterrupt:  # between two segments, where grids move and other starts are tried
             work, stop = self._best_network(), Stop.INTERRUPTED
         if stop is not Stop.INTERRUPTED:
@@ -337,6 +345,11 @@ class _Run:
         if self.moving and self.untaught:
             work = measured(work, x, y)
         return work
+
+    @property
+    def _taught(self) -> bool:
+        """Tell whether the network was trained already; weights may leave out what the targets' variance is of."""
+        return isinstance(self.loss, SquaredError) and self.rows.weights is None and not self.untaught
 
     def _spend(self, work: KAN, solver: Solver, lengths: Sequence[int], x: Tensor, y: Tensor) -> tuple[KAN, Stop]:
         stop, going = Stop.STEPS, solver
@@ -361,7 +374,8 @@ class _Run:
             if solution.value > self.reached:  # the last move of the grids did harm: back, and leave them
                 work, self.moving = self._best_network(), False
             waits = self.untaught and number < TRIAL  # for the other start
-            if length >= 4 and not waits and 0 <= self.reached - solution.value <= STANDSTILL * self.reached:
+            stands = 0 <= self.reached - solution.value <= STANDSTILL * self.reached < math.inf
+            if length >= 4 and not waits and stands:
                 return self._best_network(), Stop.CONVERGED
             self.reached = min(self.reached, solution.value)
         return self._best_network(), stop
