@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -28,9 +29,9 @@ from kanlens.pool import Pool
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.reductions import indices, pairs, powers, scalings
-from kanlens.refit import Rows, left_out, mean_square, refit
+from kanlens.refit import Rows, deviations, free_constants, left_out, mean_square, refit, shortened
 from kanlens.screening import screened
-from kanlens.search import LEAST, PATIENCE, SPARE, UNEASY, _Course, _FoundError
+from kanlens.search import LEAST, PATIENCE, SPARE, UNEASY, _Course, _ExplainedError, _FoundError
 from kanlens.signomials import FORMS, signomials
 from kanlens.single_nodes import single_nodes
 from kanlens.surrogate import surrogate
@@ -48,6 +49,7 @@ from kanlens.trees import (
     planted,
     raise_to,
     shape,
+    whole,
 )
 from kanlens.trees import values as tree_values
 from kanlens.univariate import Guess, univariate
@@ -560,6 +562,74 @@ def test_only_what_may_become_the_likeliest_is_named_under_noise(monkeypatch: py
     front = Verdict(pool, ["a"]).final(False, "")
     assert len(named) == 2
     assert len(front) >= 2
+
+
+def noisy_masses(seed: int) -> Rows:
+    """Return masses at speeds with noise of a tenth of their deviation: `a / sqrt(1 - b^2 / c^2)`."""
+    x = torch.cat([points(1200, 1, 1, 5, seed), points(1200, 1, 1, 2, seed + 10), points(1200, 1, 3, 10, seed + 20)], 1)
+    clean = x[:, 0] / (1 - (x[:, 1] / x[:, 2]) ** 2).sqrt()
+    noise = torch.randn(1200, generator=torch.Generator().manual_seed(seed + 99), dtype=torch.float64)
+    return Rows(x, clean + 0.1 * clean.std() * noise)
+
+
+def mass(inside: float, one: Tree) -> Tree:
+    """Return `a (1 - d b^2 / c^2)^(-1/2)` with a free constant, and the one as it is given."""
+    a, b, c = map(Variable, range(3))
+    return multiply(a, raise_to(add(one, multiply(Number(inside), raise_to(b, 2), raise_to(c, -2))), Fraction(-1, 2)))
+
+
+@pytest.mark.parametrize("seed", [2, 6])
+def test_a_law_without_constants_wins_though_many_fit_better_before_names(seed: int) -> None:
+    rows = noisy_masses(seed)
+    a, b, c = map(Variable, range(3))
+    powers = [Fraction(k, 2) for k in range(2, 9)]
+    ratios = [multiply(Number(0.5), raise_to(b, p), raise_to(c, -q)) for p, q in itertools.product(powers, powers)]
+    sums = [add(whole(1), ratio) for ratio in ratios]
+    others = [*sums, *(raise_to(total, -1) for total in sums), *(apply(LIBRARY["exp"], ratio) for ratio in ratios)]
+    law = multiply(Number(1.01), mass(-0.9, Number(0.99)))
+    pool = Pool(rows, 1e-16, SearchSettings(), Budget())
+    pool.fit(law, *(multiply(a, other) for other in others))
+    before = pool.likeliest[shape(law)]
+    assert sum(found.bits < before.bits for found in pool.likeliest.values()) > 10
+    assert Verdict(pool, ["a", "b", "c"]).final(False, "").choose().expression == sympy.sympify("a/sqrt(1-b**2/c**2)")
+
+
+def test_a_constant_is_named_where_that_is_shorter_and_noise_allows_it() -> None:
+    rows = noisy_masses(2)
+    pool = Pool(rows, 1e-16, SearchSettings(), Budget())
+    fitted = refit(mass(-0.9, whole(1)), rows)[0]
+    assert free_constants(presentable(fitted, rows)) == 1
+    assert free_constants(shortened(fitted, rows, pool.bits_left_out)) == 0
+
+
+@pytest.mark.parametrize(("off", "left"), [(1.0, 0), (3.0, 1)])
+def test_a_constant_keeps_its_digits_from_two_deviations_off(off: float, left: int) -> None:
+    x = points(800, 1, 0.5, 2)
+    noise = torch.randn(800, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
+
+    def curve(steepness: float) -> Tree:
+        return apply(LIBRARY["tanh"], multiply(Number(steepness), Variable(0)))
+
+    def rows(steepness: float) -> Rows:
+        return Rows(x, tree_values(curve(steepness), x) + 0.02 * noise)
+
+    plain = refit(curve(1.0), rows(1.0))[0]
+    missed, deviation = 1 - numbers(plain)[0].value, float(deviations(plain, rows(1.0), 0.0)[0])
+    shifted = rows(1 + missed + off * deviation)  # the fit is as many deviations off a one
+    pool = Pool(shifted, 1e-16, SearchSettings(), Budget())
+    assert free_constants(shortened(refit(plain, shifted)[0], shifted, pool.bits_left_out)) == left
+
+
+def test_what_is_tried_for_laws_with_noise_gets_its_own_time() -> None:
+    rows = noisy_masses(0)
+    course = _Course(rows, 1e-16, SearchSettings(), None, NAMES[:3])
+    course.whole = Problem.of(rows)
+    course.budget.spent = 50
+    course._end_under_noise()
+    assert course.tactics.noisy
+    assert course.pool.improved == 50
+    with pytest.raises(_ExplainedError):
+        course._end_under_noise()
 
 
 @pytest.mark.parametrize("seed", range(3))

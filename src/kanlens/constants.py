@@ -125,8 +125,18 @@ def nearby(value: float, error: float, named: Named = ()) -> list[Constant]:
     """
     if abs(value) <= error:
         return [Constant(Fraction(0), "1")]
-    budget = math.log2(max(abs(value), 0.25) / max(error, 1e-14)) - 3.5
-    found = {c.value: c for factors in ((), *named) for c in _multiples(value, error, factors) if c.bits <= budget}
+    return within(value, error, math.log2(max(abs(value), 0.25) / max(error, 1e-14)) - 3.5, named)
+
+
+def within(value: float, error: float, bits: float, named: Named = ()) -> list[Constant]:
+    """Return the constants within `error` of a value whose names take so many bits at most, simplest first.
+
+    Examples
+    --------
+    >>> [str(c.symbolic()) for c in within(0.97, 0.1, 2.0)]
+    ['1']
+    """
+    found = {c.value: c for factors in ((), *named) for c in _multiples(value, error, factors) if c.bits <= bits}
     return sorted(found.values(), key=lambda c: (c.bits, abs(c.value - value)))
 
 

@@ -246,6 +246,7 @@ class _Course:
         if self.tactics.noisy or self.whole is None:
             raise _ExplainedError
         self.tactics.noisy = True
+        self.pool.improved = self.budget.spent  # what is tried now gets its own time
         self.agenda.push(-2, self.tactics.with_noise(self.whole))
 
     def _silent(self, tree: Tree) -> bool:

@@ -9,8 +9,8 @@ from kanlens.constants import named_products
 from kanlens.description import SYMBOL
 from kanlens.front import Equation, Front
 from kanlens.pool import MOST, Found, Pool
-from kanlens.presentation import expression, presentable
-from kanlens.refit import free_constants, left_out, mean_square
+from kanlens.presentation import MOST_CONSTANTS, expression, presentable
+from kanlens.refit import free_constants, left_out, mean_square, shortened
 from kanlens.trees import Tree, complexity, planted, symbolic
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ SHORT = 24
 SHOWN = 3
 """Formulas that are brought into a form for readers; it takes a fraction of a second each."""
 
-RIVALS = 10
-"""The same where no law is exact: which is the likeliest can change when constants have names."""
+RIVALS = 40
+"""Formulas whose constants are named where no law is exact, which takes a tenth of a second each.
+
+Which is the likeliest changes by it: a law of no constants of its own may be the twentieth while they are fitted."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,18 @@ class Verdict:
         """
         try:
             rivals = self.pool.rivals()[: SHOWN if exact else RIVALS]
-            if not exact:
-                rivals = [best for best in rivals if self._may_win(best, rivals[0])]
-            else:  # beside a law, nobody asks what the constants of anything else may be
+            if exact:  # beside a law, nobody asks what the constants of anything else may be
                 rivals = [best for best in rivals if best.error <= self.pool.exact] or rivals[:1]
             named = self._named_in_time(rivals)
-            ranked = sorted(named, key=lambda n: n[0])
+            ranked, known = sorted(named, key=lambda n: n[0]), {tree for _, _, tree in named}
             equations = [self._equation(*one, self._is_shown(place)) for place, one in enumerate(ranked)]
         except KeyboardInterrupt:  # nothing found is lost, only its form
             return self._front([], [], exact, stop)
-        return self._front(rivals[: len(named)], equations, exact, stop)
+        return self._front([best for best in rivals if best.tree in known], equations, exact, stop)
 
-    def _may_win(self, rival: Found, likeliest: Found) -> bool:
-        """Tell whether a formula could become the likeliest one if none of its constants took any bits."""
-        constants = free_constants(rival.tree) * (2 * SYMBOL + 0.5 * math.log2(len(self.pool.rows)))
-        return rival is likeliest or rival.bits - constants < likeliest.bits
+    def _least(self, rival: Found) -> float:
+        """Return the bits of a formula if none of its constants took any."""
+        return rival.bits - free_constants(rival.tree) * (2 * SYMBOL + 0.5 * math.log2(len(self.pool.rows)))
 
     def is_short(self, tree: Tree) -> bool:
         """Tell whether a formula is short, by itself or in the form that readers will see."""
@@ -73,8 +72,11 @@ class Verdict:
     def _presented(self, tree: Tree) -> Tree:
         """Return a formula with its constants fitted to all rows and named; it takes a while, the first time."""
         if tree not in self._shown:
-            rows = self.pool.all.first(MOST)
-            self._shown[tree] = presentable(tree, rows, named_products(self.pool.settings.constants))
+            rows, named = self.pool.all.first(MOST), named_products(self.pool.settings.constants)
+            shown = presentable(tree, rows, named)
+            if free_constants(shown) <= MOST_CONSTANTS and mean_square(shown, rows) > self.pool.exact:
+                shown = shortened(shown, rows, self.pool.bits_left_out, named)
+            self._shown[tree] = shown
         return self._shown[tree]
 
     def _form(self, shown: Tree) -> "Expr":
@@ -97,12 +99,13 @@ class Verdict:
         return place == 0 or (place < SHOWN and not self.pool.budget.over())
 
     def _named_in_time(self, rivals: Sequence[Found]) -> list[tuple[float, Tree, Tree]]:
-        """Return the likeliest formulas with their constants named, the first at least: long ones take seconds each."""
+        """Return formulas with their constants named that may be the likeliest by that, the first one at least."""
         named: list[tuple[float, Tree, Tree]] = []
         for best in rivals:
-            if named and self.pool.budget.over():
+            if named and self.pool.budget.over():  # long ones take seconds each
                 break
-            named.append(self._named(best.tree))
+            if not named or self._least(best) < min(bits for bits, _, _ in named):
+                named.append(self._named(best.tree))
         return named
 
     def _named(self, tree: Tree) -> tuple[float, Tree, Tree]:
