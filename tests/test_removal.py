@@ -50,3 +50,9 @@ def test_a_trial_ends_when_it_no_longer_falls_fast_enough_or_at_once_where_there
     for pace, ended in ((Pace(0.1, 20), 5), (Pace(0.1, 20, hopeless=1.95), FIRST)):
         found = [pace.falls_short(step, value) for step, value in enumerate(values, 1)]
         assert found.index(True) + 1 == ended
+
+
+def test_what_keeps_splines_smooth_is_no_error() -> None:
+    pace, smooth = Pace(1e-12, 8), 1e-10
+    errors = [1e-9, 1e-11, 5e-13, 4e-13, 4e-13, 4e-13]
+    assert not any(pace.falls_short(k, e + smooth, lambda e=e: e) for k, e in enumerate(errors, 1))

@@ -1,6 +1,7 @@
 """End a trial early that will not get where it has to."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 FIRST = 3
@@ -9,7 +10,7 @@ FIRST = 3
 
 @dataclass
 class Pace:
-    """Tell whether the steps left, at the pace of the last two, lead from a value above the wanted one to it.
+    """Tell whether the steps left, at the pace of the last two, lead from an error above the wanted one to it.
 
     Of two paces the faster counts: a step right after the grids have moved gains little. Steps towards
     a minimum gain less and less, so that a trial is seldom given up that would have done.
@@ -20,7 +21,7 @@ class Pace:
     steps : int
         How many steps the trial has.
     hopeless : float
-        A value that no pace makes up for.
+        An error that no pace makes up for.
 
     Examples
     --------
@@ -35,8 +36,16 @@ class Pace:
     before: float = math.inf
     last: float = math.inf
 
-    def falls_short(self, step: int, value: float) -> bool:
-        """Tell it of the value after a step, the first of which has the number 1."""
+    def falls_short(self, step: int, value: float, error: Callable[[], float] | None = None) -> bool:
+        """Tell it of the value after a step, the first of which has the number 1.
+
+        What keeps splines smooth is a part of the value: `error` gives the rest of it, and is asked when it matters.
+        """
         gain = max(0.0, self.before - self.last, self.last - value)
         self.before, self.last = self.last, value
-        return step >= FIRST and (value > self.hopeless or value - (self.steps - step) * gain > self.wanted)
+        if step < FIRST or not self._too_high(value, (self.steps - step) * gain):
+            return False
+        return error is None or self._too_high(error(), (self.steps - step) * gain)
+
+    def _too_high(self, error: float, gain: float) -> bool:
+        return error > self.hopeless or error - gain > self.wanted

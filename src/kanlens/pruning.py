@@ -161,11 +161,15 @@ class _Judge:
         result, unit = copy.deepcopy(model), float(self.y.var(0, correction=0).mean()) or 1.0
         pace = Pace((wanted * self.scale) ** 2 / unit, steps, (hopeless * self.scale) ** 2 / unit)
 
-        def lost(step: int, value: float, _: KAN) -> bool:
-            return pace.falls_short(step, value)
+        def lost(step: int, value: float, network: KAN) -> bool:
+            return pace.falls_short(step, value, lambda: self._mean_square(network) / unit)
 
         fit(result, self.x, self.y, solver=self.solver(model, steps), callback=lost)
         return _Tried(result, self.error(result))
+
+    @torch.no_grad()
+    def _mean_square(self, model: KAN) -> float:
+        return float((model(self.x) - self.y).square().mean())
 
     @property
     def scale(self) -> float:

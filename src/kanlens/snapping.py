@@ -88,10 +88,11 @@ class Task:
 
     def refit(self, model: KAN, steps: int, wanted: float = math.inf) -> Named:
         """Return a copy of a network, fitted to the training rows; less far if it will not get to a wanted error."""
-        work, pace = copy.deepcopy(model), Pace(wanted / (float(self.y.var(0, correction=0).mean()) or 1.0), steps)
+        work, unit = copy.deepcopy(model), float(self.y.var(0, correction=0).mean()) or 1.0
+        pace = Pace(wanted / unit, steps)
 
-        def lost(step: int, value: float, _: KAN) -> bool:
-            return pace.falls_short(step, value)
+        def lost(step: int, value: float, network: KAN) -> bool:
+            return pace.falls_short(step, value, lambda: self.judge(network).error / unit)
 
         def watch(step: int, value: float, _: Tensor) -> Stop | None:
             return Stop.CALLBACK if pace.falls_short(step, value) else None
