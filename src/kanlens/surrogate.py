@@ -80,11 +80,12 @@ class Surrogate:
         return error if math.isfinite(error) else math.inf
 
 
-def surrogate(z: Tensor, t: Tensor, seed: int = 0, felt: Tensor | None = None) -> Surrogate:
+def surrogate(z: Tensor, t: Tensor, seed: int = 0, felt: Tensor | None = None, nearly: float = NEARLY) -> Surrogate:
     """Return the best of Gaussian processes over the features or their logarithms, for the target or its logarithm.
 
     The one with the smallest leave-one-out error wins. With `felt`, how much each row's target counts, `(rows,)`, the
-    data have noise that is even in these units; without it, they have so little that it does not matter.
+    data have noise that is even in these units; without it, they have so little that it does not matter. With `nearly`
+    1, only the one that does best on a few rows is fitted to all.
     """
     rows = _drawn(len(t), 4 * FEW, seed)
     if z.shape[1] == 1:
@@ -97,7 +98,7 @@ def surrogate(z: Tensor, t: Tensor, seed: int = 0, felt: Tensor | None = None) -
         return min((_fitted(z, t, rows, choice, felt) for choice in choices), key=lambda fit: fit[1])[0]
     tried = [_fitted(z, t, rows[:FEWER], choice, felt, ROUNDS[:1]) for choice in choices]
     least = min(error for _, error in tried)
-    likely = [fit for fit, error in tried if error <= NEARLY * least]
+    likely = [fit for fit, error in tried if error <= nearly * least]
     fits = (_fitted(z, t, rows, fit.kind, felt, ROUNDS[1:], fit.lengths) for fit in likely)
     return min(fits, key=lambda fit: fit[1])[0]
 
