@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+# private, but the steps are to be torch's: a copy of its 150 lines would drift, and a test compares steps with torch's
 from torch.optim.lbfgs import _strong_wolfe
 
 
