@@ -41,6 +41,9 @@ ROUGH = 1e-3
 PURE = 0.8
 """Share of the stand-in's error that must be noise by its own estimate if the data are to be treated as noisy."""
 
+SLIGHT = 5e-3
+"""Error of a stand-in, as a share of the deviation, up to which noise hardly hides the curves of a node."""
+
 SHOWN, DENSE = 0.95, 2
 """Error of a stand-in, as a share of the first one, from which noise shows in a reduction, and features up to which."""
 
@@ -188,8 +191,9 @@ class Tactics:
             self.agenda.push(1.5 + 0.1 * number, self.solve(smaller, error))
         if above == math.inf:  # a product is found beside poles, too, where other stand-ins are rough
             self.agenda.push(problem.size + 0.25, self._try(products(problem, self.functions)))
-            # under noise splines around a node follow it, and forms of few constants come first
-            self._push_nodes(problem, problem.size + (0.3 if self.noisy else -1.01), error)
+            # splines around a node follow noise, and where there is more than a little, forms of few constants come first
+            late = self.noisy and error > SLIGHT * self.spread
+            self._push_nodes(problem, problem.size + (0.3 if late else -1.01), error)
         self.agenda.push(10 + problem.size, self._slow(problem, error, above))
         self._by_derivatives(problem, smooth, error)
         if self.noisy:
