@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kanlens.budget import look
 from kanlens.functions import LIBRARY, Function
-from kanlens.trees import Number, Tree, Variable, add, apply, multiply
+from kanlens.trees import Number, Tree, Variable, add, apply, multiply, raise_to, whole
 
 PAUSE, GAIN = 20, 0.9
 """Steps in which the error of at least one model has to fall to this share, or all of them end."""
@@ -80,6 +80,53 @@ class Interaction(Combination):
         p, q = map(chain_tree, self.chains)
         c, d, e = coef
         return add(multiply(Number(c), p, add(q, Number(d / c))) if c else multiply(Number(d), p), Number(e))
+
+
+class SquaredSum(Combination):
+    """Hold the square of a sum of two chains beside a constant, `(c p + d q)^2 + k`, by what that is linear in.
+
+    A fit in *c*, *d* and *k* themselves would need to begin near them; that they make a square is left to the target.
+    """
+
+    @staticmethod
+    def columns(values: Tensor) -> Tensor:
+        """Return what the fit is linear in, `(models, points, 4)`."""
+        p, q = values.unbind(1)
+        return torch.stack([p * p, p * q, q * q, torch.ones_like(p)], 2)
+
+    @staticmethod
+    def slopes(values: Tensor, coef: Tensor) -> Tensor:
+        """Return the derivative of the fit by each chain, `(models, 2, points)`."""
+        (p, q), (pp, pq, qq, _) = values.unbind(1), coef[..., None].unbind(1)
+        return torch.stack([2 * pp * p + pq * q, pq * p + 2 * qq * q], 1)
+
+    def formula(self, coef: Sequence[float]) -> Tree:
+        """Return the square in Variable(0), as it is if the coefficients make one."""
+        pp, pq, qq, k = coef
+        c, d = abs(pp) ** 0.5, math.copysign(abs(qq) ** 0.5, pp * pq)
+        p, q = map(chain_tree, self.chains)
+        square = raise_to(add(multiply(Number(c), p), multiply(Number(d), q)), 2)
+        return add(multiply(whole(-1), square) if pp < 0 else square, Number(k))
+
+
+class SquaredProduct(Combination):
+    """Hold the square of a product of two chains beside a constant, `c (p q)^2 + k`."""
+
+    @staticmethod
+    def columns(values: Tensor) -> Tensor:
+        """Return what the fit is linear in, `(models, points, 2)`."""
+        square = values.prod(1).square()
+        return torch.stack([square, torch.ones_like(square)], 2)
+
+    @staticmethod
+    def slopes(values: Tensor, coef: Tensor) -> Tensor:
+        """Return the derivative of the fit by each chain, `(models, 2, points)`."""
+        return 2 * coef[:, :1, None] * values * values.flip(1).square()
+
+    def formula(self, coef: Sequence[float]) -> Tree:
+        """Return the fit in Variable(0)."""
+        c, k = coef
+        return add(multiply(Number(c), raise_to(multiply(*map(chain_tree, self.chains)), 2)), Number(k))
 
 
 class Links(NamedTuple):

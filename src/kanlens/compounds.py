@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from kanlens.budget import look
-from kanlens.chains import Chain, Combination, Interaction, project
+from kanlens.chains import Chain, Combination, Interaction, SquaredProduct, SquaredSum, project
 from kanlens.enumeration import AROUND, Columns, around, joined, of_the_variable
 from kanlens.functions import Function
-from kanlens.problems import EXPONENTIAL, IDENTITY, WAVES, Outer, Problem, outers, squared
+from kanlens.problems import EXPONENTIAL, IDENTITY, WAVES, Outer, Problem, outers
 from kanlens.refit import Rows
 from kanlens.turns import visible
 from kanlens.univariate import Curve, Guess
@@ -28,11 +28,8 @@ COVERED = (EXPONENTIAL, "t^2", "t^-1", "inverse log")
 ALSO = (*COVERED, "t^1/2", "inverse tanh", "inverse arctan")
 """The same around two functions of the variable itself, which take tenths of a second for each."""
 
-OVER_SQUARES = ("inverse log", "t^-1", "t^2", IDENTITY.name)
+OVER_SQUARES = ("inverse log", "t^-1", "t^2", IDENTITY.name, EXPONENTIAL)
 """Outer functions that may be around a square with a constant beside it."""
-
-SHARES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-"""How far that constant may be below the least of the target inside them, in units of its range."""
 
 ALIKE = 1e-7
 """Share of a column that another one leaves unexplained, below which the two are one."""
@@ -103,30 +100,21 @@ def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[
 
 
 def covered_pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
-    """Yield sums of two functions of the variable inside a wave, or `outer((c p(s) + d q(s) + e)^2 + k)`.
-
-    The constant beside the square is below all that the square makes of the rows, how far is tried.
-    """
+    """Yield two functions of the variable inside a wave, or as `outer((c p(s) + d q(s))^2 + k)` and `outer(c p q)^2 + k)`."""
     curve = Curve.of(problem)
     if not _tells(curve, functions):
         return
     beside = of_the_variable(curve.s, functions)
-    waves = [outer for outer in WAVES if outer.fits(curve.t)]
-    over = [outer for outer in outers(curve.t) if outer.name in OVER_SQUARES]
-    squares = [squared(around, k) for around in over for k in _below(around.forward(curve.t))]
-    for outer in (*waves, *squares):
-        yield _sums(problem, Target.of(curve, outer), beside, beside)
+    for inner in (Target.of(curve, outer) for outer in WAVES if outer.fits(curve.t)):
+        yield _sums(problem, inner, beside, beside)
+    for inner in _covered(curve, OVER_SQUARES):
+        for kind in (SquaredSum, SquaredProduct):
+            yield _squares(kind, problem, inner, beside)
 
 
 def _tells(curve: Curve, functions: Mapping[str, Function]) -> bool:
     """Tell whether there are points and functions enough for functions beside and inside each other."""
     return len(curve.t) >= FEWEST and bool(functions.keys() & set(AROUND))
-
-
-def _below(tau: Tensor) -> list[float]:
-    """Return constants below all values."""
-    low, high = float(tau.amin()), float(tau.amax())
-    return [low - share * (high - low) for share in SHARES]
 
 
 def compounds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
@@ -180,6 +168,24 @@ def _sums(problem: Problem, target: Target, beside: Columns, inside: Columns) ->
 def _products(problem: Problem, target: Target, beside: Columns, inside: Columns) -> list[Guess]:
     pairs = _best(_gain_of_products(beside.matrix, inside.matrix, target), beside, inside)
     return _fitted(problem, target, [Interaction(pair) for pair in pairs])
+
+
+def _squares(kind: type[Combination], problem: Problem, target: Target, beside: Columns) -> list[Guess]:
+    pairs = _best(_gain_of(kind, beside.matrix, target), beside, beside)
+    return _fitted(problem, target, [kind(pair) for pair in pairs])
+
+
+def _gain_of(kind: type[Combination], p: Tensor, target: Target) -> Tensor:
+    """Return how much of a target's square a kind explains with each two columns, `(columns, columns)`."""
+    some, weight = target.thinned(), target.thinned().square.sqrt()
+    first, second = torch.triu_indices(len(p), len(p), 1)
+    columns = kind.columns(torch.stack([p[first, ::3], p[second, ::3]], 1)) * weight[:, None]
+    basis, upper = torch.linalg.qr(columns / columns.norm(dim=1, keepdim=True))
+    along = (basis.mT @ (some.tau * weight)).square()
+    sound = upper.diagonal(dim1=1, dim2=2).abs() > ALIKE
+    gain = p.new_zeros(len(p), len(p))
+    gain[first, second] = torch.nan_to_num(torch.where(sound, along, 0.0).sum(1))
+    return gain + gain.mT
 
 
 def _gain(uu: Tensor, vv: Tensor, uv: Tensor, ut: Tensor, vt: Tensor) -> Tensor:

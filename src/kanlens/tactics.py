@@ -269,7 +269,7 @@ class Tactics:
             return
         inside = itertools.islice(kinds, 1)
         covered = covered_pairs(problem, self.functions)
-        slow = itertools.chain(inside, both, chains, covered, compounds(problem, self.functions), kinds)
+        slow = itertools.chain(inside, both, covered, chains, compounds(problem, self.functions), kinds)
         self.agenda.push(1.0 if whole else COMPOUND, self._try(slow))
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
