@@ -7,7 +7,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from kanlens.chains import Chain, Combination, Interaction, Link, Links, chain_tree, project
+from kanlens.chains import (
+    Chain,
+    Combination,
+    Interaction,
+    Link,
+    Links,
+    ShiftedSquare,
+    SquaredProduct,
+    SquaredSum,
+    chain_tree,
+    project,
+)
 from kanlens.compounds import compounds, covered_pairs, nested, pairs
 from kanlens.functions import LIBRARY
 from kanlens.problems import Problem
@@ -53,10 +64,21 @@ def test_slopes_of_a_chain_are_autograds() -> None:
     torch.testing.assert_close(slopes[0, 0], truth.flatten(1).mT * held[:, None])
 
 
-@pytest.mark.parametrize("kind", [Combination, Interaction])
-def test_projection_reaches_round_off_from_nearby(kind: type[Combination]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "coefficients"),
+    [
+        (Combination, [1.5, -0.4, 0.3]),
+        (Interaction, [1.5, -0.4, 0.3]),
+        (SquaredSum, [2.25, -1.2, 0.16, 0.3]),  # (1.5 p - 0.4 q)^2 + 0.3
+        (ShiftedSquare, [-2.25, 1.2, -0.16, 0.3, -0.6, 0.16]),  # 0.34 - (1.5 p - 0.4 q + 0.2)^2
+        (SquaredProduct, [1.5, 0.3]),
+    ],
+)
+def test_projection_reaches_round_off_from_nearby(kind: type[Combination], coefficients: list[float]) -> None:
     exact = kind(((Link(LIBRARY["exp"], 0.8, 0.0, "a"),), CHAIN))
-    t = values(exact.formula([1.5, -0.4, 0.3]), S[:, None])
+    t = values(exact.formula(coefficients), S[:, None])
+    p, q = (values(chain_tree(chain), S[:, None]) for chain in exact.chains)
+    torch.testing.assert_close(t, exact.columns(torch.stack([p, q])[None])[0] @ torch.tensor(coefficients).double())
     near = kind(((Link(LIBRARY["exp"], 0.6, 0.0, "a"),), (INNER._replace(a=1.5), *CHAIN[1:])))
     error, model, coef = project([near], S, t, torch.ones_like(S), 30, 0.0)[0]
     assert error < 1e-24
@@ -134,10 +156,21 @@ def test_two_functions_beside_each_other_inside_a_wave_are_found() -> None:
     assert least(covered_pairs(problem(lambda s: torch.cos(torch.exp(0.5 * s) - torch.tanh(1.5 * s))), LIBRARY)) < 1e-20
 
 
-def test_a_constant_beside_their_square_is_found_when_all_are_fitted() -> None:
-    law = problem(lambda s: torch.log((torch.sin(2 * s) - torch.exp(s) - 1) ** 2 + 1))
-    likeliest = [guess for kind in covered_pairs(law, LIBRARY) for guess in sorted(kind, key=lambda g: g.error)[:3]]
-    assert min(refit(guess.tree, law.rows)[1] for guess in likeliest) < 1e-20
+@pytest.mark.parametrize(
+    "law",
+    [
+        lambda s: torch.log((torch.sin(2 * s) - torch.exp(s)) ** 2 + 1),
+        lambda s: 1 / ((s**2 + torch.exp(s)) ** 2 + 2),
+        lambda s: 3 - (s**3 - torch.exp(-s)) ** 2,
+        lambda s: torch.sqrt((s**3 * torch.sin(3 * s)) ** 2 + 1.5),
+        lambda s: torch.log((torch.sin(2 * s) - torch.exp(s) - 1) ** 2 + 1),
+        lambda s: 5 - (torch.sin(2 * s) + torch.exp(s) - 1) ** 2,
+    ],
+)
+def test_a_constant_beside_their_square_is_found(law: Callable[[Tensor], Tensor]) -> None:
+    whole = problem(law)
+    likeliest = (min(kind, key=lambda guess: guess.error) for kind in covered_pairs(whole, LIBRARY) if kind)
+    assert any(guess.error < 1e-20 and refit(guess.tree, whole.rows)[1] < 1e-20 for guess in likeliest)
 
 
 def test_few_points_and_few_functions_do_no_harm() -> None:

@@ -97,16 +97,44 @@ class SquaredSum(Combination):
     @staticmethod
     def slopes(values: Tensor, coef: Tensor) -> Tensor:
         """Return the derivative of the fit by each chain, `(models, 2, points)`."""
-        (p, q), (pp, pq, qq, _) = values.unbind(1), coef[..., None].unbind(1)
+        (p, q), (pp, pq, qq) = values.unbind(1), coef[:, :3, None].unbind(1)
         return torch.stack([2 * pp * p + pq * q, pq * p + 2 * qq * q], 1)
+
+    def inside(self, coef: Sequence[float]) -> tuple[float, float, float]:
+        """Return the multiples of the chains and the constant inside the square."""
+        pp, pq, qq = coef[:3]
+        return abs(pp) ** 0.5, math.copysign(abs(qq) ** 0.5, pp * pq), 0.0
 
     def formula(self, coef: Sequence[float]) -> Tree:
         """Return the square in Variable(0), as it is if the coefficients make one."""
-        pp, pq, qq, k = coef
-        c, d = abs(pp) ** 0.5, math.copysign(abs(qq) ** 0.5, pp * pq)
+        c, d, e = self.inside(coef)
         p, q = map(chain_tree, self.chains)
-        square = raise_to(add(multiply(Number(c), p), multiply(Number(d), q)), 2)
-        return add(multiply(whole(-1), square) if pp < 0 else square, Number(k))
+        square = raise_to(add(multiply(Number(c), p), multiply(Number(d), q), Number(e)), 2)
+        sign = math.copysign(1.0, coef[0])
+        return add(multiply(whole(int(sign)), square), Number(coef[3] - sign * e**2))
+
+
+class ShiftedSquare(SquaredSum):
+    """Hold the same with a constant inside, `(c p + d q + e)^2 + k`.
+
+    Where one chain is the square of the other, as `exp(2 s)` is that of `exp(s)`, its coefficients are not unique.
+    """
+
+    @staticmethod
+    def columns(values: Tensor) -> Tensor:
+        """Return what the fit is linear in, `(models, points, 6)`."""
+        return torch.cat([SquaredSum.columns(values), values.mT], 2)
+
+    @staticmethod
+    def slopes(values: Tensor, coef: Tensor) -> Tensor:
+        """Return the derivative of the fit by each chain, `(models, 2, points)`."""
+        return SquaredSum.slopes(values, coef[:, :4]) + coef[:, 4:, None]
+
+    def inside(self, coef: Sequence[float]) -> tuple[float, float, float]:
+        """Return the multiples of the chains, and the constant that the larger one tells."""
+        c, d, _ = super().inside(coef)
+        e = coef[4] / (2 * c) if abs(c) > abs(d) else coef[5] / (2 * d)
+        return c, d, e if coef[0] > 0 else -e
 
 
 class SquaredProduct(Combination):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kanlens.budget import look
-from kanlens.chains import Chain, Combination, Interaction, SquaredProduct, SquaredSum, project
+from kanlens.chains import Chain, Combination, Interaction, ShiftedSquare, SquaredProduct, SquaredSum, project
 from kanlens.enumeration import AROUND, Columns, around, joined, of_the_variable
 from kanlens.functions import Function
 from kanlens.problems import EXPONENTIAL, IDENTITY, WAVES, Outer, Problem, outers
@@ -100,16 +100,15 @@ def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[
 
 
 def covered_pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
-    """Yield two functions of the variable inside a wave, or as `outer((c p(s) + d q(s))^2 + k)` and `outer(c p q)^2 + k)`."""
+    """Yield two functions of the variable inside a wave, or in a square as in `outer((c p(s) + d q(s) + e)^2 + k)`."""
     curve = Curve.of(problem)
     if not _tells(curve, functions):
         return
     beside = of_the_variable(curve.s, functions)
     for inner in (Target.of(curve, outer) for outer in WAVES if outer.fits(curve.t)):
         yield _sums(problem, inner, beside, beside)
-    for inner in _covered(curve, OVER_SQUARES):
-        for kind in (SquaredSum, SquaredProduct):
-            yield _squares(kind, problem, inner, beside)
+    for kind, inner in itertools.product((SquaredSum, SquaredProduct, ShiftedSquare), _covered(curve, OVER_SQUARES)):
+        yield _squares(kind, problem, inner, beside)
 
 
 def _tells(curve: Curve, functions: Mapping[str, Function]) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kanlens.functions import LIBRARY
 from kanlens.refit import Rows
-from kanlens.trees import Call, Number, Tree, Variable, add, multiply, raise_to, substitute, transform, values, whole
+from kanlens.trees import Call, Tree, Variable, add, multiply, raise_to, substitute, transform, values, whole
 
 LARGEST = 1e75
 """Size of numbers: fourth powers of larger ones are infinite."""
@@ -187,16 +187,6 @@ OUTER: tuple[Outer, ...] = (
 
 WAVES = (_call("sin", torch.asin, _within(-1, 1)), _call("cos", torch.acos, _within(-1, 1)))
 """The same where what is inside stays on one branch of a wave."""
-
-
-def squared(outer: Outer, constant: float) -> Outer:
-    """Return an outer function around a square and a constant, `t = inverse(tau^2 + constant)`."""
-    return Outer(
-        f"{outer.name} of a square",
-        lambda t: (outer.forward(t) - constant).clamp_min(0).sqrt(),
-        lambda tree: outer.inverse(add(raise_to(tree, 2), Number(constant))),
-        outer.fits,
-    )
 
 
 def outers(t: Tensor) -> list[Outer]:

@@ -191,7 +191,7 @@ class Tactics:
             self.agenda.push(1.5 + 0.1 * number, self.solve(smaller, error))
         if above == math.inf:  # a product is found beside poles, too, where other stand-ins are rough
             self.agenda.push(problem.size + 0.25, self._try(products(problem, self.functions)))
-            # splines around a node follow noise, and where there is more than a little, forms of few constants come first
+            # splines around a node follow noise, so that where it is not slight, forms of few constants come first
             late = self.noisy and error > SLIGHT * self.spread
             self._push_nodes(problem, problem.size + (0.3 if late else -1.01), error)
         self.agenda.push(10 + problem.size, self._slow(problem, error, above))
