@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from kanlens.conditions import interior
 from kanlens.functions import LIBRARY
-from kanlens.joins import Node, folded, interior, joins, nodes, plainer
+from kanlens.joins import Node, folded, joins, nodes, plainer
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit, without_traces
 from kanlens.surrogate import surrogate

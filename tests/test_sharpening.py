@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kanlens.joins import Node, interior, nodes
+from kanlens.conditions import interior
+from kanlens.joins import Node, nodes
 from kanlens.problems import Problem
 from kanlens.refit import Rows
 from kanlens.sharpening import ROUGH, sharpened

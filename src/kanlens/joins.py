@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kanlens.bases import BSpline
+from kanlens.conditions import Spline, block_diagonal, factor, interior, smallest, upper_of
 from kanlens.functions import Function
 from kanlens.naming import curve_choices, unscaled_product, unshifted_sum
 from kanlens.problems import Problem
@@ -23,11 +23,6 @@ from kanlens.single_index import fitted_formula
 from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
 from kanlens.trees import Call, Tree, Variable, complexity, substitute
-
-BASIS = BSpline(degree=5, intervals=8)
-
-FINE = 801
-"""Points of a curve that is integrated."""
 
 MISFIT = 0.03
 """Smallest singular value, functions having unit size, up to which features may belong together."""
@@ -55,9 +50,6 @@ RIGHT, EXACT = 0.3, 1e-8
 
 WORSE = 30.0
 """How much larger than the least error that of a formula may be that is looked at."""
-
-RIM = 0.04
-"""Share of a feature's range at either end that is the rim."""
 
 ROWS = 30
 """Rows that each feature takes: a curve has thirteen coefficients."""
@@ -166,15 +158,6 @@ def plainer(node: Node, z: Tensor) -> Iterator[Node]:
         return
 
 
-def interior(z: Tensor) -> Tensor:
-    """Return the rows away from the rim of the data, where a stand-in's slopes are ten times less exact."""
-    at = evenly(z).at
-    low, high = at.amin(0), at.amax(0)
-    inside = ((at > low + RIM * (high - low)) & (at < high - RIM * (high - low))).all(1)
-    rows = inside.nonzero()[:, 0]
-    return rows if len(rows) > len(z) // 2 else torch.arange(len(z))
-
-
 def nodes(z: Tensor, slopes: Tensor) -> list[Node]:
     """Return the sums and products that features `(rows, d)` may belong to, large ones first, then those that fit best.
 
@@ -215,34 +198,6 @@ def folded(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Prob
                 yield smaller
 
 
-class Spline(NamedTuple):
-    """Hold a basis at a feature's rows `(rows, size)` and its derivative there, the rows, and both on a fine grid."""
-
-    rows: Tensor
-    slopes: Tensor
-    s: Tensor
-    fine: Tensor
-    at_fine: Tensor
-    steep: Tensor
-
-    @classmethod
-    def of(cls, s: Tensor) -> "Spline":
-        """Return the basis on a feature's range."""
-        grid = BASIS.grid(s.amin()[None], s.amax()[None])
-        fine = torch.linspace(float(s.amin()), float(s.amax()), FINE, dtype=s.dtype)
-        at_fine, steep = BASIS.values_and_slopes(fine[:, None], grid)
-        rows, slopes = BASIS.values_and_slopes(s[:, None], grid)
-        return cls(rows[:, 0], slopes[:, 0], s, fine, at_fine[:, 0], steep[:, 0])
-
-    def integral(self, coef: Tensor) -> Tensor:
-        """Return the integral of the spline with these coefficients at the rows, zero at the lowest of them."""
-        total = torch.cumulative_trapezoid(self.at_fine @ coef, self.fine)
-        curve = torch.cat([total.new_zeros(1), total])
-        place = ((self.s - self.fine[0]) / (self.fine[1] - self.fine[0])).clamp(0, FINE - 1.001)
-        low = place.long()
-        return torch.lerp(curve[low], curve[low + 1], place - low)
-
-
 def _sum(group: Sequence[int], splines: Sequence[Spline], slopes: Tensor) -> Node | None:
     """Return the curves of which the law feels the sum."""
     solved = _null(group, splines, slopes, crossed=True)
@@ -274,7 +229,7 @@ def _product(group: Sequence[int], splines: Sequence[Spline], slopes: Tensor) ->
         scale = zero * max(1, round(simple / zero)) if zero else simple
         spline = splines[k]
         matrix = (spline.at_fine @ c / scale)[:, None] * spline.steep - spline.at_fine
-        factors.append(_smallest(matrix, spline.at_fine)[0])
+        factors.append(smallest(matrix, spline.at_fine)[0])
     curves = [splines[k].rows @ factor for k, factor in zip(group, factors, strict=True)]
     return Node(tuple(group), tuple(curve / curve.std() for curve in curves), misfit, True)
 
@@ -293,8 +248,8 @@ def _turning(group: Sequence[int], splines: Sequence[Spline], slopes: Tensor) ->
         g, g_steep, misfit = second.rows @ begin, second.slopes @ begin, math.inf
         for _ in range(TURNS):
             before = misfit
-            f, f_steep, _ = _factor(first, by_first * g_steep, by_second * g)
-            g, g_steep, misfit = _factor(second, by_second * f_steep, by_first * f)
+            f, f_steep, _ = factor(first, by_first * g_steep, by_second * g)
+            g, g_steep, misfit = factor(second, by_second * f_steep, by_first * f)
             if misfit > 0.999 * before:
                 break
         if misfit < best:
@@ -310,19 +265,12 @@ def _beginnings(first: Spline, second: Spline, by_first: Tensor, by_second: Tens
     product itself, and its curves are the first singular vectors of its coefficients. From lines, as was tried before,
     a product like `x sin(3 y)` is not reached.
     """
-    left, right = (torch.linalg.inv(_upper(spline.rows)) for spline in (first, second))
+    left, right = (torch.linalg.inv(upper_of(spline.rows)) for spline in (first, second))
     across = (first.rows @ left)[:, :, None] * (second.slopes @ right * by_first[:, None])[:, None]
     along = (first.slopes @ left * by_second[:, None])[:, :, None] * (second.rows @ right)[:, None]
     null = torch.linalg.svd((across - along).flatten(1), full_matrices=False)[2]
     for row in null.flip(0)[1 : 1 + BEGINNINGS]:
         yield right @ torch.linalg.svd(row.view(len(left), len(right)))[2][0]
-
-
-def _factor(spline: Spline, felt: Tensor, steep: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Return the curve `f` with `felt f = steep f'`, its slope, and how far off that is as a share of both sides."""
-    sides = felt[:, None] * spline.rows, steep[:, None] * spline.slopes
-    coef, misfit, _ = _smallest(sides[0] - sides[1], torch.cat(sides))
-    return spline.rows @ coef, spline.slopes @ coef, misfit
 
 
 def _slope_at_zero(curve: Tensor, steep: Tensor) -> float:
@@ -345,36 +293,12 @@ def _null(
         row[a] = splines[i].rows * (weight * (s_j if crossed else s_i))[:, None]
         row[b] = -splines[j].rows * (weight * (s_i if crossed else s_j))[:, None]
         blocks.append(torch.cat(row, 1))
-    matrix, values = torch.cat(blocks), _block_diagonal([splines[k].rows for k in group])
-    solution, misfit, following = _smallest(matrix, values)
+    matrix, values = torch.cat(blocks), block_diagonal([splines[k].rows for k in group])
+    solution, misfit, following = smallest(matrix, values)
     if not (misfit < MISFIT and misfit < GAP * following):
         return None
     ends = list(itertools.accumulate(sizes, initial=0))
     return [solution[start:end] for start, end in itertools.pairwise(ends)], misfit
-
-
-def _block_diagonal(blocks: Sequence[Tensor]) -> Tensor:
-    whole: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
-    return whole
-
-
-def _smallest(matrix: Tensor, values: Tensor) -> tuple[Tensor, float, float]:
-    """Return the coefficients for which a matrix is smallest while the functions have unit size, and how small.
-
-    The third number is the second smallest size.
-    """
-    upper = _upper(values)
-    scaled = torch.linalg.solve_triangular(upper, matrix, upper=True, left=False)
-    _, singular, right = torch.linalg.svd(scaled, full_matrices=False)
-    solution = torch.linalg.solve_triangular(upper, right[-1][:, None], upper=True)[:, 0]
-    return solution, float(singular[-1]), float(singular[-2])
-
-
-def _upper(values: Tensor) -> Tensor:
-    """Return the triangle by which functions at the rows `(rows, size)` have unit size."""
-    ridge = 1e-9 * values.norm() * torch.eye(values.shape[1], dtype=values.dtype)
-    upper: Tensor = torch.linalg.qr(torch.cat([values, ridge]))[1]
-    return upper
 
 
 def _joined(node: Node, names: Sequence[Tree]) -> Tree:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.conditions import Spline, interior, least_squares
 from kanlens.functions import Function
-from kanlens.joins import Spline, interior
 from kanlens.naming import curve_choices, unscaled_product, unshifted_sum
-from kanlens.problems import IDENTITY, OUTER, Outer, Problem, outers
+from kanlens.problems import EXPONENTIAL, IDENTITY, OUTER, Outer, Problem, outers
 from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
-from kanlens.trees import Tree, Variable, complexity, substitute
+from kanlens.trees import Tree, Variable, complexity, multiply, substitute
 
 SEPARATE = 0.02
 """Share of a derivative that may depend on other features because the stand-in is not exact."""
@@ -27,22 +27,27 @@ DOUBT = 3e-5
 SAME = ("inverse log", *(outer.name for outer in OUTER if outer.name.startswith("t^")))
 """Outer functions inside which a factor of the target is a term or a factor of the target itself."""
 
+INSIDE = (IDENTITY.name, EXPONENTIAL, "t^-1", "t^2")
+"""Outer functions inside which parts of several features are looked for."""
+
 NAMED = 2
 """Names of a curve that become problems."""
 
 
 class Part(NamedTuple):
-    """Hold a feature, its curve at rows, how far its slope is off, whether the curve is a factor, and what is around.
+    """Hold the features of a factor or a term, their values and curves at rows, how far slopes are off, what is around.
 
-    The target is `outer(factor * rest)` or `outer(term + rest)`.
+    The target is `outer(factor * rest)` or `outer(term + rest)`, where a term of several features is the product of
+    their curves. The first feature occurs nowhere else if it is `alone`.
     """
 
-    feature: int
-    s: Tensor
-    curve: Tensor
+    features: tuple[int, ...]
+    s: tuple[Tensor, ...]
+    curves: tuple[Tensor, ...]
     misfit: float
     factor: bool
     outer: Outer
+    alone: bool = True
 
 
 def parts(problem: Problem, smooth: Surrogate) -> list[Part]:
@@ -59,37 +64,50 @@ def parts(problem: Problem, smooth: Surrogate) -> list[Part]:
     splines = [Spline.of(s) for s in at.unbind(1)]
     found = []
     for outer in outers(problem.t):
-        tau, weight = outer.forward(t), outer.weight(t)
-        weight = weight * torch.sign(tau[t.argmax()] - tau[t.argmin()])  # the reciprocal falls where the target grows
-        sides = ((tau * weight, True), (weight, False))[outer.name in SAME :]
         for k, spline in enumerate(splines):
-            for side, factor in sides:
+            for side, factor in sides(outer, t):
                 curve, misfit = _fitted(spline, side, slopes[:, k] * steep[:, k])
                 if misfit < (SEPARATE if outer is IDENTITY else COVERED):
-                    found.append(Part(k, z[:, k], curve.exp() if factor else curve, misfit, factor, outer))
+                    curve = curve.exp() if factor else curve
+                    found.append(Part((k,), (z[:, k],), (curve,), misfit, factor, outer))
     return sorted(found, key=lambda part: part.misfit)
+
+
+def sides(outer: Outer, t: Tensor) -> Iterator[tuple[Tensor, bool]]:
+    """Yield what the slope of a factor's logarithm, and that of a term, is multiplied by in the target's derivative.
+
+    The second entry tells whether it is that of a factor.
+    """
+    if outer.name not in SAME:
+        yield outer.forward(t) * derivative(outer, t), True
+    yield derivative(outer, t), False
+
+
+def derivative(outer: Outer, t: Tensor) -> Tensor:
+    """Return the target's derivative by what is inside the outer function: that of a reciprocal is negative."""
+    ends = outer.forward(t[[int(t.argmin()), int(t.argmax())]])
+    return outer.weight(t) * torch.sign(ends[1] - ends[0])
 
 
 def _fitted(spline: Spline, side: Tensor, slope: Tensor) -> tuple[Tensor, float]:
     """Return the integral of `g` where `slope = side g`, and the share of the slope that this leaves."""
     columns = spline.rows * side[:, None]
-    ridge = 1e-10 * columns.norm() * torch.eye(columns.shape[1], dtype=side.dtype)
-    right = torch.cat([slope, slope.new_zeros(columns.shape[1])])
-    coef = torch.linalg.lstsq(torch.cat([columns, ridge]), right[:, None]).solution[:, 0]
+    coef = least_squares(columns, slope)
     misfit = float((slope - columns @ coef).norm() / slope.norm().clamp_min(1e-300))
     return spline.integral(coef), misfit
 
 
 def without(problem: Problem, part: Part, functions: Mapping[str, Function]) -> Iterator[tuple[int, Problem]]:
-    """Yield problems of the others, the part divided out or taken off by a likely name, with the name's symbols."""
-    others: list[Tree] = [Variable(k) for k in range(problem.size) if k != part.feature]
+    """Yield problems with the part divided out or taken off by a likely name, with the name's symbols."""
+    others: list[Tree] = [Variable(k) for k in range(problem.size) if not part.alone or k != part.features[0]]
     inside = problem.inside(part.outer)
-    names = curve_choices([(part.s, part.curve)], functions, [max(DOUBT, part.misfit)])
-    for (name,) in itertools.islice(names, NAMED):
-        named = [substitute(name, [Variable(part.feature)])]
+    doubt = max(DOUBT, part.misfit)
+    choices = curve_choices(list(zip(part.s, part.curves, strict=True)), functions, [doubt] * len(part.s))
+    for names in itertools.islice(choices, NAMED):
+        first, *rest = (substitute(name, [Variable(k)]) for k, name in zip(part.features, names, strict=True))
         if part.factor:
-            smaller = inside.reduced(others, unscaled_product(named))
+            smaller = inside.reduced(others, unscaled_product([first]))
         else:
-            smaller = inside.minus(unshifted_sum(named)).reduced(others)
+            smaller = inside.minus(multiply(unshifted_sum([first]), *rest)).reduced(others)
         if smaller is not None:
-            yield complexity(name), smaller
+            yield sum(map(complexity, names)), smaller

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from kanlens.bases import BSpline
-from kanlens.joins import DOUBT, Node, interior
+from kanlens.conditions import interior
+from kanlens.joins import DOUBT, Node
 from kanlens.problems import Problem
 from kanlens.single_index import Splines, fitted
 from kanlens.surrogate import Surrogate

@@ -2,26 +2,29 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from kanlens.agenda import Agenda
 from kanlens.compounds import compounds, covered_pairs, nested, pairs
+from kanlens.conditions import interior
 from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
-from kanlens.joins import folded, interior, joins, nodes, variants
+from kanlens.joins import folded, joins, nodes, variants
 from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
 from kanlens.nodes import products, scaled_products
 from kanlens.pool import Pool
 from kanlens.problems import Problem
+from kanlens.product_terms import product_terms
 from kanlens.reductions import indices, powers, scalings
 from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
 from kanlens.separations import Part, parts, without
 from kanlens.sharpening import sharpened
+from kanlens.shears import shears
 from kanlens.signomials import FORMS, LONGER, NOISY, NOISY_LONGER, QUICK, signomials, waves
 from kanlens.single_nodes import single_nodes
 from kanlens.surrogate import Surrogate, quick_error, surrogate
@@ -103,6 +106,7 @@ class Tactics:
         self.improvement = Improvement(pool, agenda)
         self.noise, self.noisy, self._first = 0.0, False, 0.0
         self._seen: set[tuple[float, ...]] = set()
+        self._sheared: set[tuple[float, ...]] = set()  # of these no part is taken that leaves as many features
 
     def solve(self, problem: Problem, above: float) -> Iterator[None]:
         """Try what is quick on a problem, then its reductions; what is slow waits."""
@@ -308,17 +312,27 @@ class Tactics:
                 found = (sharpened(node, problem, smooth) for node in found)
             self.agenda.push(rank, self._join(joins(problem, smooth, found, self.functions), rank, error))
         if not self.noisy:
-            for number, part in enumerate(parts(problem, smooth)):
-                late = number >= SEPARATED
-                self.agenda.push(problem.size - 1.42 + 20 * part.misfit + late, self._separate(problem, part, error))
+            self._push_parts(problem, parts(problem, smooth), problem.size - 1.42, error)
+            self._push_parts(problem, product_terms(problem, smooth), problem.size - 1.28, error)
+            if problem.key() not in self._sheared:
+                self._push_parts(problem, shears(problem, smooth), problem.size - 1.28, error)
         if error > KINKED * self.spread:
             for number, smaller in enumerate(folded(problem, self.functions)):
                 self.agenda.push(problem.size - 0.9 + 0.1 * number, self.solve(smaller, error / 10))
 
+    def _push_parts(self, problem: Problem, found: Sequence[Part], rank: float, error: float) -> None:
+        """Let parts of the law wait to be taken out, many of them longer."""
+        for number, part in enumerate(found):
+            late = number >= SEPARATED
+            self.agenda.push(rank + 20 * part.misfit + late, self._separate(problem, part, error))
+
     def _separate(self, problem: Problem, part: Part, error: float) -> Iterator[None]:
-        """Take out a feature with its part of the law, which is only as exact as it is read off."""
+        """Take out a part of the law, which is only as exact as it is read off."""
         for symbols, smaller in without(problem, part, self.functions):
-            self.agenda.push(smaller.size - 0.4 + 0.01 * symbols, self.solve(smaller, max(error, CURVE * self.spread)))
+            rank = problem.size - 1.4 + 0.01 * symbols
+            if not part.alone:
+                self._sheared.add(smaller.key())
+            self.agenda.push(rank, self.solve(smaller, max(error, CURVE * self.spread)))
             yield
 
     def _join(self, found: Iterator[tuple[float, Problem]], rank: float, error: float) -> Iterator[None]:
