@@ -21,6 +21,9 @@ GAP = 0.2
 CLOSE, MOST = 10.0, 3
 """How many times the least misfit that of another one may be, and how many are returned at most."""
 
+PLAINER = 10.0
+"""How much larger the misfit may be if one function is 1 or the feature: any function may be common to all three."""
+
 POWERS = (0, 1, -1)
 """Powers of the other feature that its derivative has: it is moved itself, its logarithm is, or its square."""
 
@@ -66,17 +69,24 @@ def _moved(z: Tensor, slopes: Tensor, k: int) -> Iterator[Tensor]:
 def _solved(spline: Spline, along: Tensor, side: Tensor, moved: Tensor) -> tuple[Tensor, Tensor, float] | None:
     """Return functions `a, b` of the feature with `a along = b side + c moved`, and how far off that is."""
     sizes = [part.norm().clamp_min(1e-300) for part in (along, side, moved)]
-    three = [part / size for part, size in zip((along, side, moved), sizes, strict=True)]
-    solution, misfit = _null(spline, three)
-    if misfit > MISFIT or misfit > GAP * min(_null(spline, two)[1] for two in itertools.combinations(three, 2)):
+    along, side, moved = (part / size for part, size in zip((along, side, moved), sizes, strict=True))
+    solution, misfit = _null(spline, along, side, moved)
+    pairs = itertools.combinations((along, side, moved), 2)
+    if misfit > MISFIT or misfit > GAP * min(_null(spline, *two)[1] for two in pairs):
         return None
-    a, b = (spline.rows @ coef / size for coef, size in zip(solution.view(3, -1), sizes[:2], strict=False))
-    return a, -b, misfit
+    a, b = (spline.rows @ coef for coef in solution.view(3, -1)[:2])
+    both = torch.cat([spline.rows * side[:, None], spline.rows * moved[:, None]], 1)
+    for plain in (torch.ones_like(along), spline.s):
+        coef = least_squares(both, plain * along)
+        if float((both @ coef - plain * along).norm()) < PLAINER * misfit * float((plain * along).norm()):
+            a, b = plain, -spline.rows @ coef[: spline.rows.shape[1]]
+            break
+    return a / sizes[0], -b / sizes[1], misfit
 
 
-def _null(spline: Spline, parts: list[Tensor] | tuple[Tensor, ...]) -> tuple[Tensor, float]:
+def _null(spline: Spline, *parts: Tensor) -> tuple[Tensor, float]:
     """Return coefficients of a function for each part, the sum of the products being zero, and how far it is off."""
-    length = torch.stack(tuple(parts)).norm(dim=0)
+    length = torch.stack(parts).norm(dim=0)
     weight = 1 / length.clamp_min(WEAK * length.quantile(0.95))
     matrix = torch.cat([spline.rows * (weight * part)[:, None] for part in parts], 1)
     return smallest(matrix, block_diagonal([spline.rows] * len(parts)))[:2]
