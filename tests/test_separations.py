@@ -34,12 +34,12 @@ def found(problem: Problem) -> list[Part]:
 def test_the_feature_that_stands_alone_is_found(name: str) -> None:
     problem = problem_of(LAWS[name])
     best = found(problem)[0]
-    truth = 1 + best.s**2 if name == "factor" else torch.cosh(best.s)
+    truth = 1 + best.s[0] ** 2 if name == "factor" else torch.cosh(best.s[0])
     if best.factor:  # known up to a factor, a term up to another one
-        curve, truth = best.curve.log(), truth.log() if "factor" in name else truth
+        curve, truth = best.curves[0].log(), truth.log() if "factor" in name else truth
     else:
-        curve = best.curve
-    assert best.feature == 2
+        curve = best.curves[0]
+    assert best.features == (2,)
     assert best.factor == ("factor" in name)
     assert float((curve - curve.mean() - truth + truth.mean()).abs().max()) < 1e-3 * float(truth.std())
 
