@@ -809,11 +809,10 @@ def test_a_target_of_both_signs_is_no_power_product() -> None:
         ("(a - 2 + 4/(1 + exp(-3*b)))**2", "(a + 2*tanh(3*b/2))**2"),
         ("-(1 - 2/(1 + exp(-b)))*sin(2*a)", "sin(2*a)*tanh(b/2)"),
         ("1/(exp(a) + 1)", "1/(exp(a) + 1)"),
+        ("tanh(atanh(a/3) + atanh(b/3))", "3*(a + b)/(a*b + 9)"),
     ],
 )
-def test_a_form_is_without_signs_doubled_angles_and_logistic_functions_where_that_is_shorter(
-    long: str, short: str
-) -> None:
+def test_a_form_is_the_shortest_of_those_that_identities_give(long: str, short: str) -> None:
     x = points(200, 2, -2, 2)
     tree = planted(sympy.sympify(long), sympy.symbols("a b"))
     assert tree is not None

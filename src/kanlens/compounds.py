@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kanlens.budget import look
 from kanlens.chains import Chain, Combination, Interaction, ShiftedSquare, SquaredProduct, SquaredSum, project
-from kanlens.enumeration import AROUND, Columns, around, joined, of_the_variable
+from kanlens.enumeration import AROUND, Columns, around, joined, of_the_square, of_the_variable
 from kanlens.functions import Function
 from kanlens.problems import EXPONENTIAL, IDENTITY, WAVES, Outer, Problem, outers
 from kanlens.refit import Rows
@@ -91,9 +91,12 @@ def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[
     if not _tells(curve, functions):
         return
     beside, target = of_the_variable(curve.s, functions), Target.of(curve, IDENTITY)
-    inside = _covered(curve, ALSO)
+    inside, squares = _covered(curve, ALSO), of_the_square(beside, functions)
     yield _products(problem, target, beside, beside)
-    for inner in (target, *inside):
+    yield _sums(problem, target, beside, beside)
+    yield _products(problem, target, beside, squares)
+    yield _sums(problem, target, beside, squares)
+    for inner in inside:
         yield _sums(problem, inner, beside, beside)
     for inner in inside:
         yield _products(problem, inner, beside, beside)

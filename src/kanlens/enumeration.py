@@ -65,15 +65,21 @@ def of_the_variable(s: Tensor, functions: Mapping[str, Function], coarse: bool =
     scales = torch.logspace(-0.5, 1, 7 if coarse else 12, dtype=s.dtype) / size
     shifts = size * torch.logspace(-1.5, 0.5, 6, dtype=s.dtype) - low
     one, none = torch.ones(1, dtype=s.dtype), torch.zeros(1, dtype=s.dtype)
-    grids = dict.fromkeys(("sin", "cos", "tanh", "arctan"), (scales, none)) | {
-        "exp": (torch.cat([scales, -scales]), none)
-    }
+    waves = torch.logspace(-0.5, 1, 7 if coarse else 24, dtype=s.dtype) / size  # a wave is lost by half a turn
+    grids = {"sin": (waves, none), "cos": (waves, none), "tanh": (scales, none), "arctan": (scales, none)}
+    grids |= {"exp": (torch.cat([scales, -scales]), none)}
     grids |= dict.fromkeys(("x", "x^2", "x^3", "abs"), (one, none)) | dict.fromkeys(("sqrt", "log"), (one, shifts))
     chosen = tuple(functions[name] for name in grids if name in functions)
     letters = [torch.cartesian_prod(*grids[function.name]).view(-1, 2) for function in chosen]
     values = [function.torch(ab[:, :1] * s + ab[:, 1:]) for function, ab in zip(chosen, letters, strict=True)]
     place = torch.arange(len(chosen)).repeat_interleave(torch.tensor([len(ab) for ab in letters]))
     return _sound(Columns(torch.cat(values), place, chosen, place, torch.cat(letters), 0 * place, None))
+
+
+def of_the_square(columns: Columns, functions: Mapping[str, Function]) -> Columns:
+    """Return functions of the variable's square, which is more often inside others than anything else."""
+    square = columns.take(torch.tensor([columns.functions[k].name == "x^2" for k in columns.place.tolist()]))
+    return joined(list(around(square, functions)))
 
 
 def around(inside: Columns, functions: Mapping[str, Function], coarse: bool = False) -> Iterator[Columns]:

@@ -186,6 +186,7 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
         _factored_bases,
         _half_angles,
         _as_tangents,
+        _added_tangents,
         _without_signs,
         _without_absolutes,
         lambda e: sympy.simplify(e) if sympy.count_ops(e) <= LARGEST_SEARCH and not _reads_once(e) else e,
@@ -263,6 +264,16 @@ def _as_tangents(form: "Expr") -> "Expr":
     u = sympy.Wild("u")
     logistic = form.replace(1 / (1 + sympy.exp(u)), lambda u: (1 - sympy.tanh(u / 2)) / 2)
     return sympy.expand_mul(logistic)
+
+
+def _added_tangents(form: "Expr") -> "Expr":
+    """Return the form with `tanh(atanh(u) + atanh(v))` as `(u + v)/(1 + u v)`, which is real for any *u*, too."""
+    import sympy
+
+    def added(tangent: "Expr") -> "Expr":
+        return sympy.cancel(sympy.expand_trig(tangent))
+
+    return sympy.cancel(form.replace(lambda e: isinstance(e, sympy.tanh) and e.has(sympy.atanh), added))
 
 
 def _without_signs(form: "Expr") -> "Expr":

@@ -265,15 +265,15 @@ class Tactics:
         """
         kinds, chains = univariate(problem, self.functions), nested(problem, self.functions)
         both = pairs(problem, self.functions) if not self.noisy else iter(())  # noise does not tell them apart
-        for some, count in ((kinds, 2), (both, 2), (chains, 1), (kinds, 1)):
+        for some, count in ((kinds, 2), (both, 4), (chains, 1), (kinds, 1)):
             yield from self._try(itertools.islice(some, count))
         if self.noisy:
             yield from self._try(itertools.islice(kinds, 1))
             self.agenda.push(1.0 if whole else INSIDE, self._try(kinds))
             return
-        inside = itertools.islice(kinds, 1)
-        covered = covered_pairs(problem, self.functions)
-        slow = itertools.chain(inside, both, covered, chains, compounds(problem, self.functions), kinds)
+        inside, covered = itertools.islice(kinds, 1), covered_pairs(problem, self.functions)
+        deeper = compounds(problem, self.functions)
+        slow = itertools.chain(inside, itertools.islice(deeper, 2), both, covered, chains, deeper, kinds)
         self.agenda.push(1.0 if whole else COMPOUND, self._try(slow))
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:

@@ -353,7 +353,8 @@ def _terms(curve: Curve, functions: Mapping[str, Function]) -> tuple[Tensor, lis
     common = [functions[name] for name in NATURAL if name in functions]
     inside = [apply(f, multiply(Number(1.0), u)) for f in common for u in arguments]
     plain = [apply(f, multiply(Number(1.0), x)) for f in common]
-    trees += [*inside, *(multiply(a, b) for a, b in itertools.combinations([x, raise_to(x, 2), *plain, *inside], 2))]
+    factors = [raise_to(x, power) for power in (1, 2, -1) if curve.allows(power)]
+    trees += [*inside, *(multiply(a, b) for a, b in itertools.combinations([*factors, *plain, *inside], 2))]
     columns = torch.stack([values(tree, curve.s[:, None]) for tree in trees], 1)
     sound = torch.isfinite(columns).all(0)
     return columns[:, sound], [tree for tree, good in zip(trees, sound.tolist(), strict=True) if good]
