@@ -94,8 +94,8 @@ def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[
     inside, squares = _covered(curve, ALSO), of_the_square(beside, functions)
     yield _products(problem, target, beside, beside)
     yield _sums(problem, target, beside, beside)
-    yield _products(problem, target, beside, squares)
-    yield _sums(problem, target, beside, squares)
+    yield _products(problem, target, squares, beside)
+    yield _sums(problem, target, squares, beside)
     for inner in inside:
         yield _sums(problem, inner, beside, beside)
     for inner in inside:

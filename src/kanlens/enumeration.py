@@ -17,6 +17,9 @@ from kanlens.functions import Function
 AROUND = ("sin", "exp", "tanh", "arctan", "log", "sqrt", "1/x", "x^2", "x^3")
 """Functions that stand around others."""
 
+TURNS = 4
+"""Turns of a wave from 0 to the end of the variable's range, up to which waves are begun with."""
+
 LARGEST = 1e8
 """Values up to which a column is of use."""
 
@@ -65,7 +68,8 @@ def of_the_variable(s: Tensor, functions: Mapping[str, Function], coarse: bool =
     scales = torch.logspace(-0.5, 1, 7 if coarse else 12, dtype=s.dtype) / size
     shifts = size * torch.logspace(-1.5, 0.5, 6, dtype=s.dtype) - low
     one, none = torch.ones(1, dtype=s.dtype), torch.zeros(1, dtype=s.dtype)
-    waves = torch.logspace(-0.5, 1, 7 if coarse else 24, dtype=s.dtype) / size  # a wave is lost by half a turn
+    # half a turn too many or too few at the end of the range, and a wave is lost
+    waves = scales if coarse else torch.linspace(0.4, TURNS * 2 * math.pi, 32, dtype=s.dtype) / size
     grids = {"sin": (waves, none), "cos": (waves, none), "tanh": (scales, none), "arctan": (scales, none)}
     grids |= {"exp": (torch.cat([scales, -scales]), none)}
     grids |= dict.fromkeys(("x", "x^2", "x^3", "abs"), (one, none)) | dict.fromkeys(("sqrt", "log"), (one, shifts))
