@@ -1,5 +1,6 @@
 """Functions inside and beside each other: derivatives against autograd, laws found to round-off."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 
@@ -177,3 +178,14 @@ def test_few_points_and_few_functions_do_no_harm() -> None:
     few = Problem.of(Rows(S[:5, None], S[:5]))
     assert list(nested(few, LIBRARY)) == list(pairs(few, LIBRARY)) == list(compounds(few, LIBRARY)) == []
     assert list(compounds(problem(torch.sin), {})) == list(pairs(problem(torch.sin), {})) == []
+
+
+def test_a_wave_of_a_root_of_the_variable_itself_is_found() -> None:
+    s = 4 * S.abs()
+    assert least(nested(Problem.of(Rows(s[:, None], torch.sin(3 * s.sqrt()))), LIBRARY)) < 1e-18
+
+
+def test_a_fast_wave_in_a_bell_curve_is_found_among_the_first() -> None:
+    assert (
+        least(itertools.islice(pairs(problem(lambda s: torch.exp(-(s**2)) * torch.cos(9.4 * s)), LIBRARY), 3)) < 1e-20
+    )

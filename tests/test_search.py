@@ -28,7 +28,7 @@ from kanlens.nodes import products
 from kanlens.pool import Pool
 from kanlens.presentation import expression, presentable
 from kanlens.problems import TARGET, Problem
-from kanlens.reductions import indices, pairs, powers, scalings
+from kanlens.reductions import indices, pairs, powers, scalings, scatter
 from kanlens.refit import Rows, deviations, free_constants, left_out, mean_square, refit, shortened
 from kanlens.screening import screened
 from kanlens.search import LEAST, PATIENCE, SPARE, UNEASY, _Course, _ExplainedError, _FoundError
@@ -839,3 +839,18 @@ def test_a_fast_wave_of_a_product_of_columns_of_both_signs_runs_along_it(law: st
     assert tree is not None
     problem = Problem.of(Rows(x, tree_values(tree, x)))
     assert form in [shape(smaller.columns[0]) for smaller in indices(problem)]
+
+
+def test_scatter_along_a_feature_is_the_noise_whatever_the_law() -> None:
+    x = points(1000, 1, 0, 4)
+    noise = torch.randn(1000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    smooth, noisy = (Problem.of(Rows(x, torch.sin(3 * x[:, 0].sqrt()) + s * noise)) for s in (0.0, 0.1))
+    assert scatter(smooth) < 0.01
+    assert scatter(noisy) == pytest.approx(0.1, rel=0.1)
+
+
+def test_a_cone_is_followed_though_no_stand_in_follows_its_tip() -> None:
+    x = points(1000, 2, -2, 2)
+    front = found(x, torch.sin(3 * x.square().sum(1).sqrt()), seconds=60)
+    assert front.exact
+    assert error(front, "sin(3*sqrt(a**2 + b**2))", x) < 1e-8

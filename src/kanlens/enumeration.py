@@ -17,6 +17,9 @@ from kanlens.functions import Function
 AROUND = ("sin", "exp", "tanh", "arctan", "log", "sqrt", "1/x", "x^2", "x^3")
 """Functions that stand around others."""
 
+SHIFTED = ("sqrt", "log")
+"""Functions that are taken of the variable itself and of that and a constant, which is fitted."""
+
 TURNS = 4
 """Turns of a wave from 0 to the end of the variable's range, up to which waves are begun with."""
 
@@ -53,7 +56,8 @@ class Columns(NamedTuple):
         function = self.functions[int(self.place[row])]
         a, b = self.letters[row].tolist()
         if self.inside is None:
-            return (Link(function, a, b, _FREE.get(function.name, "")),)
+            itself = function.name in SHIFTED and b == 0
+            return (Link(function, a, b, "" if itself else _FREE.get(function.name, "")),)
         free = "".join(letter for letter in "ab" if letter not in function.absorbed)
         return (*self.inside.chain(int(self.parent[row])), Link(function, a, b, free))
 
@@ -67,12 +71,13 @@ def of_the_variable(s: Tensor, functions: Mapping[str, Function], coarse: bool =
     size, low = float(s.abs().amax()) or 1.0, float(s.amin())
     scales = torch.logspace(-0.5, 1, 7 if coarse else 12, dtype=s.dtype) / size
     shifts = size * torch.logspace(-1.5, 0.5, 6, dtype=s.dtype) - low
+    shifts = torch.cat([shifts, shifts.new_zeros(1)]) if low >= 0 else shifts  # of the variable itself
     one, none = torch.ones(1, dtype=s.dtype), torch.zeros(1, dtype=s.dtype)
     # half a turn too many or too few at the end of the range, and a wave is lost
     waves = scales if coarse else torch.linspace(0.4, TURNS * 2 * math.pi, 32, dtype=s.dtype) / size
     grids = {"sin": (waves, none), "cos": (waves, none), "tanh": (scales, none), "arctan": (scales, none)}
     grids |= {"exp": (torch.cat([scales, -scales]), none)}
-    grids |= dict.fromkeys(("x", "x^2", "x^3", "abs"), (one, none)) | dict.fromkeys(("sqrt", "log"), (one, shifts))
+    grids |= dict.fromkeys(("x", "x^2", "x^3", "abs"), (one, none)) | dict.fromkeys(SHIFTED, (one, shifts))
     chosen = tuple(functions[name] for name in grids if name in functions)
     letters = [torch.cartesian_prod(*grids[function.name]).view(-1, 2) for function in chosen]
     values = [function.torch(ab[:, :1] * s + ab[:, 1:]) for function, ab in zip(chosen, letters, strict=True)]

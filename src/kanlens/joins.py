@@ -17,7 +17,8 @@ from torch import Tensor
 
 from kanlens.conditions import Spline, block_diagonal, factor, interior, smallest, upper_of
 from kanlens.functions import Function
-from kanlens.naming import curve_choices, unscaled_product, unshifted_sum
+from kanlens.naming import curve_choices, snapped, unscaled_product, unshifted_sum
+from kanlens.presentation import taken_out
 from kanlens.problems import Problem
 from kanlens.single_index import fitted_formula
 from kanlens.spreading import evenly
@@ -96,7 +97,7 @@ def _possible(node: Node, z: Tensor, functions: Mapping[str, Function], plain: b
         yield _joined(node, choice)
 
 
-def _fitted(problem: Problem, node: Node, z: Tensor, functions: Mapping[str, Function]) -> list[Tree]:
+def _fitted(problem: Problem, node: Node, z: Tensor, functions: Mapping[str, Function]) -> Iterator[Tree]:
     """Return formulas of a node of all features, their constants fitted to the target, the best first.
 
     Whatever the function around the node, the right names leave next to nothing, and others as much as before: the
@@ -112,7 +113,21 @@ def _fitted(problem: Problem, node: Node, z: Tensor, functions: Mapping[str, Fun
         if least < max(RIGHT * node.misfit, EXACT) * spread:
             break
     close = [fit for fit in fits if fit[1] <= max(WORSE * least, EXACT * spread)]
-    return [tree for tree, _ in sorted(close, key=lambda fit: _price(fit[0], fit[1], EXACT * spread))]
+    best = sorted(close, key=lambda fit: _price(fit[0], fit[1], EXACT * spread))
+    return (tree if error < EXACT * spread else _simple(tree, z_first, t) for tree, error in best)
+
+
+def _simple(tree: Tree, z: Tensor, t: Tensor) -> Tree:
+    """Return a node's formula with simple constants, of which a spline that is not exact does not tell all digits.
+
+    Its scale is free, so that the first coefficient of a sum is 1.
+    """
+
+    def fit(trial: Tree) -> tuple[Tree, float]:
+        found, error = fitted_formula(trial, z, t)
+        return found, error**2
+
+    return snapped(taken_out(tree, "first")[-1], fit, 0.0)
 
 
 def _price(tree: Tree, error: float, floor: float) -> float:

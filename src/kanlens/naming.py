@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -77,7 +77,10 @@ def curve_names(
         for size, count in ((floor, 4), (SHORT**2 * floor, 2))
     )
     short = [_shortened(tree, rows.first(200), SHORT**2 * floor) for tree in short]
-    both = {tree: (_snapped(tree, rows, floor), tree) for tree in dict.fromkeys((*likely, *short))}
+    both = {
+        tree: (snapped(tree, lambda trial: refit(trial, rows, 8), floor), tree)
+        for tree in dict.fromkeys((*likely, *short))
+    }
     return Names(*(list(dict.fromkeys(name for tree in best for name in both[tree])) for best in (likely, short)))
 
 
@@ -125,19 +128,19 @@ def _different(trees: Sequence[Tree], rows: Rows) -> list[Tree]:
     return list(kept)
 
 
-def _snapped(tree: Tree, rows: Rows, floor: float) -> Tree:
-    """Return the formula with its constants inside functions made simple where the curve allows it.
+def snapped(tree: Tree, fit: Callable[[Tree], tuple[Tree, float]], floor: float) -> Tree:
+    """Return the formula with constants made simple where the curve allows it, as `fit` says by a mean square error.
 
     A curve is known to three or four digits; with the right constants, what is left to explain is as exact as the data.
     """
-    tree, error = refit(tree, rows, 8)
+    tree, error = fit(tree)
     for place, number in enumerate(numbers(tree)):
         if number.exact is not None:
             continue
         for constant in nearby(number.value, 2e-3 * abs(number.value) + 1e-3):
             found = numbers(tree)
             changed = [Number(constant.value, constant) if j == place else n for j, n in enumerate(found)]
-            trial, there = refit(with_numbers(tree, changed), rows, 8)
+            trial, there = fit(with_numbers(tree, changed))
             if there <= 3 * error + floor:
                 tree = trial
                 break

@@ -100,11 +100,12 @@ def _gathered(tree: Tree, end: Literal["first", "last"]) -> Tree:
     tree = rebuild(tree, below) if below else tree
     if isinstance(tree, Power | Product):
         factors = tree.factors if isinstance(tree, Product) else (tree,)
-        return multiply(*(part for factor in factors for part in _taken_out(factor, end)))
+        return multiply(*(part for factor in factors for part in taken_out(factor, end)))
     return tree
 
 
-def _taken_out(factor: Tree, end: Literal["first", "last"]) -> tuple[Tree, ...]:
+def taken_out(factor: Tree, end: Literal["first", "last"]) -> tuple[Tree, ...]:
+    """Return a sum, or a power of it, as a constant factor and what is left, by the first or the last coefficient."""
     base = factor.base if isinstance(factor, Power) else factor
     if not isinstance(base, Sum):
         return (factor,)

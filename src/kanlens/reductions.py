@@ -120,6 +120,17 @@ def indices(problem: Problem) -> Iterator[Problem]:
             yield smaller
 
 
+def scatter(problem: Problem) -> float:
+    """Return how much the rows' own target scatters along the only feature, from differences of neighbours.
+
+    Half their mean square is no less than the variance of noise (von Neumann 1941), whatever the law.
+    """
+    order = problem.z[:, 0].argsort()
+    felt = problem.felt()[order]
+    steps = problem.t[order].diff() * torch.minimum(felt[1:], felt[:-1])
+    return float((steps.square().mean() / 2).sqrt())
+
+
 def _products(z: Tensor, exponents: Tensor) -> Tensor:
     """Return power products of features, of either sign, `(products, rows)`."""
     size = z.abs().clamp_min(torch.finfo(z.dtype).tiny).log()

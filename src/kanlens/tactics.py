@@ -19,7 +19,7 @@ from kanlens.nodes import products, scaled_products
 from kanlens.pool import Pool
 from kanlens.problems import Problem
 from kanlens.product_terms import product_terms
-from kanlens.reductions import indices, powers, scalings
+from kanlens.reductions import indices, powers, scalings, scatter
 from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
 from kanlens.separations import Part, parts, without
@@ -174,7 +174,8 @@ class Tactics:
             self._push_waves(problem, smooth)
         self.noise = min(self.noise or error, error)
         yield
-        if error > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.spread))):
+        off = min(error, scatter(problem)) if problem.size == 1 else error  # a root at 0 is too steep for stand-ins
+        if off > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.spread))):
             return  # the reduction was not one
         if above == math.inf and error > OPEN * self.spread:
             self.agenda.push(5, self._try(hinges(problem, self.functions)))
