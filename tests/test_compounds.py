@@ -21,6 +21,7 @@ from kanlens.chains import (
     project,
 )
 from kanlens.compounds import compounds, covered_pairs, nested, pairs
+from kanlens.enumeration import of_the_square, of_the_variable
 from kanlens.functions import LIBRARY
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit
@@ -189,3 +190,9 @@ def test_a_fast_wave_in_a_bell_curve_is_found_among_the_first() -> None:
     assert (
         least(itertools.islice(pairs(problem(lambda s: torch.exp(-(s**2)) * torch.cos(9.4 * s)), LIBRARY), 3)) < 1e-20
     )
+
+
+def test_pairs_are_found_of_a_library_without_squares() -> None:
+    library = {name: LIBRARY[name] for name in ("sin", "exp")}
+    assert least(pairs(problem(lambda s: torch.sin(2 * s) * torch.exp(-s)), library)) < 1e-20
+    assert not len(of_the_square(of_the_variable(S, library), library).place)

@@ -88,7 +88,7 @@ def of_the_variable(s: Tensor, functions: Mapping[str, Function], coarse: bool =
 def of_the_square(columns: Columns, functions: Mapping[str, Function]) -> Columns:
     """Return functions of the variable's square, which is more often inside others than anything else."""
     square = columns.take(torch.tensor([columns.functions[k].name == "x^2" for k in columns.place.tolist()]))
-    return joined(list(around(square, functions)))
+    return joined(list(around(square, functions))) if len(square.place) else square
 
 
 def around(inside: Columns, functions: Mapping[str, Function], coarse: bool = False) -> Iterator[Columns]:
