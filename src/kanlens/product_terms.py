@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from kanlens.conditions import Spline, interior
+from kanlens.conditions import Spline
 from kanlens.problems import Problem, outers
-from kanlens.separations import INSIDE, Part, derivative
+from kanlens.separations import INSIDE, Part, derivative, well_inside
 from kanlens.single_index import Splines
 from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
@@ -28,9 +28,7 @@ def product_terms(problem: Problem, smooth: Surrogate) -> list[Part]:
     If :math:`\tau = f(x)\,g(z) + R(x, y, \ldots)` then :math:`\partial_z \tau = f(x)\,g'(z)`: a product of curves of
     some of the features, whatever *R*. Those that are constant drop out.
     """
-    z = problem.z[smooth.rows]
-    inside = interior(z)
-    z, t, slopes = z[inside], problem.t[smooth.rows][inside], smooth.slopes[inside]
+    z, t, slopes = well_inside(problem, smooth)
     at, steep = evenly(z)
     splines = Splines.of(z, INTERVALS, product=True)
     start = torch.randn(splines.columns[0].numel(), generator=torch.Generator().manual_seed(0), dtype=z.dtype)

@@ -57,9 +57,7 @@ def parts(problem: Problem, smooth: Surrogate) -> list[Part]:
     :math:`\partial_i \tau = g(z_i)`. Either is linear in a spline for :math:`g`, also where the target changes its
     sign; the integral is the logarithm of the factor, or the term.
     """
-    z = problem.z[smooth.rows]
-    inside = interior(z)
-    z, t, slopes = z[inside], problem.t[smooth.rows][inside], smooth.slopes[inside]
+    z, t, slopes = well_inside(problem, smooth)
     at, steep = evenly(z)
     splines = [Spline.of(s) for s in at.unbind(1)]
     found = []
@@ -71,6 +69,13 @@ def parts(problem: Problem, smooth: Surrogate) -> list[Part]:
                     curve = curve.exp() if factor else curve
                     found.append(Part((k,), (z[:, k],), (curve,), misfit, factor, outer))
     return sorted(found, key=lambda part: part.misfit)
+
+
+def well_inside(problem: Problem, smooth: Surrogate) -> tuple[Tensor, Tensor, Tensor]:
+    """Return features, target and slopes at the stand-in's rows away from the rim."""
+    z = problem.z[smooth.rows]
+    inside = interior(z)
+    return z[inside], problem.t[smooth.rows][inside], smooth.slopes[inside]
 
 
 def sides(outer: Outer, t: Tensor) -> Iterator[tuple[Tensor, bool]]:

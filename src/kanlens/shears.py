@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from kanlens.conditions import Spline, block_diagonal, factor, interior, least_squares, smallest
+from kanlens.conditions import Spline, block_diagonal, factor, least_squares, smallest
 from kanlens.problems import Problem, outers
-from kanlens.separations import INSIDE, Part, sides
+from kanlens.separations import INSIDE, Part, sides, well_inside
 from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
 
@@ -40,9 +40,7 @@ def shears(problem: Problem, smooth: Surrogate) -> list[Part]:
     as in `sin(x y) tanh(y)`, with :math:`\partial_x / x` a sum with the square of *x*. Multiplied by a function of *y*,
     it has no poles where *g* is zero; the three functions are then splines, and the null vector of a matrix.
     """
-    z = problem.z[smooth.rows]
-    inside = interior(z)
-    z, t, slopes = z[inside], problem.t[smooth.rows][inside], smooth.slopes[inside]
+    z, t, slopes = well_inside(problem, smooth)
     at, steep = evenly(z)
     splines = [Spline.of(s) for s in at.unbind(1)]
     found: list[Part] = []
