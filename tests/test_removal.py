@@ -26,6 +26,17 @@ def test_it_ends_where_nothing_can_go() -> None:
     assert len(trials) == PATIENCE
 
 
+def test_groups_grow_again_after_one_whose_parts_went_one_by_one() -> None:
+    sizes = []
+
+    def without(state: int, group: list[int]) -> int | None:
+        sizes.append(len(group))
+        return None if len(group) > 1 and 2 in group else state + len(group)
+
+    assert take_away(0, range(1000), without) == 1000
+    assert len(sizes) < 20
+
+
 def test_parts_go_from_the_first_on_and_each_once() -> None:
     gone: list[int] = []
 

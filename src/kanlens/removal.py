@@ -41,6 +41,8 @@ def take_away(state: State, parts: Sequence[Part], without: Callable[[State, lis
         left = without(state, group)
         if left is not None:
             state, start = left, start + len(group)
+            if suspect is not None and start >= suspect:  # the parts of a group that could not go went one by one
+                suspect = None
             size = 2 * size if suspect is None else max(1, (suspect - start) // 2)
             continue
         failed += 1
