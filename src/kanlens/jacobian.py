@@ -66,7 +66,7 @@ class Parameters:
             if edges and layer.has_residual:
                 _put(layer.weight, live, piece[edges * size : edges * (size + 1)])
             if len(symbols):
-                symbols.affine[free] = piece[edges * (size + layer.has_residual) :].to(symbols.affine)
+                _put_free(symbols.affine, free, piece[edges * (size + layer.has_residual) :])
 
     def blocks(self) -> list[Tensor]:
         """Return for each layer the places of its live splines' parameters, `(edges, size [+ 1])`."""
@@ -120,6 +120,14 @@ def _put(tensor: Tensor, live: Tensor, rows: Tensor) -> None:
         tensor.copy_(rows.view_as(tensor))
     else:
         tensor[live[:, 0], live[:, 1]] = rows.to(tensor)
+
+
+def _put_free(affine: Tensor, free: Tensor, constants: Tensor) -> None:
+    """Write the free constants into those of symbols `(edges, 4)`."""
+    if len(constants) == affine.numel():
+        affine.copy_(constants.view_as(affine))
+    else:
+        affine[free] = constants.to(affine)
 
 
 def _all(live: Tensor, tensor: Tensor) -> bool:
@@ -245,32 +253,35 @@ class Pass:
 
     def gradient(self, delta: Tensor, pull: Tensor | None, live: Tensor, free: Tensor) -> list[Tensor]:
         """Return the derivatives by coefficients, weights and constants from those by sub-nodes and edges."""
-        out, in_ = live.unbind(1)
-        coef = (delta.T @ self.values.flatten(1)).view_as(self.layer.coef)
-        if pull is not None:
-            coef = coef + torch.einsum("boi,bik->oik", pull, self.values)
-        pieces = [coef[out, in_].flatten()]
-        if self.residual is not None:
+        pieces: list[Tensor] = []
+        if len(live):
+            coef = (delta.T @ self.values.flatten(1)).view_as(self.layer.coef)
+            if pull is not None:
+                coef = coef + torch.einsum("boi,bik->oik", pull, self.values)
+            pieces.append(_taken(coef, live).flatten())
+        if len(live) and self.residual is not None:
             weight = delta.T @ self.residual
             if pull is not None:
                 weight = weight + torch.einsum("boi,bi->oi", pull, self.residual)
-            pieces.append(weight[out, in_])
+            pieces.append(_taken(weight, live).flatten())
         if self.named is not None:
             pieces.append((self._at_symbols(delta, pull)[..., None] * self.named[0]).sum(0)[free])
         return pieces
 
     def back(self, delta: Tensor, pull: Tensor | None) -> Tensor:
         """Return the derivatives by the inputs `(batch, in)` from those by sub-nodes and edges."""
-        rises = _rows(self.rises)
-        result = ((self.coef.flatten(1).T @ delta.T).view_as(rises) * rises).sum(1).T
-        if self.residual is not None:
-            result = result + delta @ self.weight * _slope(self.layer.residual, self.x)
-        if pull is not None:
-            result = result + (pull * self._spline_slopes().permute(2, 1, 0)).sum(1)
+        result = torch.zeros_like(self.x) if self.layer.blank else self._back_through_splines(delta, pull)
         if self.named is not None:
             at = torch.tensor(self.symbols.in_, device=delta.device)
             result = result.index_add(1, at, self._at_symbols(delta, pull) * self.named[1])
         return result
+
+    def _back_through_splines(self, delta: Tensor, pull: Tensor | None) -> Tensor:
+        rises = _rows(self.rises)
+        result = ((self.coef.flatten(1).T @ delta.T).view_as(rises) * rises).sum(1).T
+        if self.residual is not None:
+            result = result + delta @ self.weight * _slope(self.layer.residual, self.x)
+        return result if pull is None else result + (pull * self._spline_slopes().permute(2, 1, 0)).sum(1)
 
     def _at_symbols(self, delta: Tensor, pull: Tensor | None) -> Tensor:
         """Return the derivatives by the symbolic edges, `(batch, edges)`."""
