@@ -146,15 +146,11 @@ class NetworkObjective:
         hessian = theta.new_zeros(len(theta), len(theta))
         covariances = Covariances()
         for rows, passes in sweep:
-            outputs, jacobian = passes[-1].nodes, linearise(self.parameters, passes)
-            root = loss.root(outputs, jacobian, self.share[rows]).transpose(0, 1).flatten(0, 1)
+            root = self._root(rows, passes, loss).transpose(0, 1).flatten(0, 1)
             hessian += 2 * gram(root)
             error += self._error(rows, passes)
-            if force is None:
-                by_outputs = loss.slopes(outputs, self.y[rows], self.share[rows])
-                slope += by_outputs.T.flatten() @ jacobian.transpose(0, 1).flatten(0, 1)
-            else:
-                slope += self._slope(rows, passes, force)
+            slope += self._slope(rows, passes, force)
+            if force is not None:
                 covariances.add(passes)
         value, slope, hessian = sum(self._remember(theta, error, force)), shards.total(slope), shards.total(hessian)
         if force is not None:
@@ -262,6 +258,12 @@ class NetworkObjective:
 
     def _error(self, rows: slice, passes: Sequence[Pass]) -> Tensor:
         return self.loss.value(passes[-1].nodes, self.y[rows], self.share[rows])
+
+    def _root(self, rows: slice, passes: Sequence[Pass], loss: Curved) -> Tensor:
+        """Return the rows `(rows, out, p)` of which the Hessian of the loss is twice the products."""
+        if isinstance(loss, SquaredError):  # a factor for each row, which costs a copy of the Jacobian if it comes last
+            return linearise(self.parameters, passes, (self.share[rows] / self.y.shape[1]).sqrt())
+        return loss.root(passes[-1].nodes, linearise(self.parameters, passes), self.share[rows])
 
     def _slope(self, rows: slice, passes: Sequence[Pass], force: Force | None) -> Tensor:
         delta = self.loss.slopes(passes[-1].nodes, self.y[rows], self.share[rows])

@@ -109,8 +109,9 @@ def hand_down(subnodes: Sequence[Tensor], edges: Sequence[Tensor], widths: Seque
 
 def share(at: Tensor, deviations: Tensor, width: Width) -> Tensor:
     """Return the score of each sub-node over its deviation, from the scores of the nodes."""
-    at_sub = torch.stack([at[node] for node, group in enumerate(width.groups()) for _ in group])
-    return torch.where(deviations > 0, at_sub / deviations.where(deviations > 0, 1.0), 0.0)
+    if width.products:
+        at = torch.stack([at[node] for node, group in enumerate(width.groups()) for _ in group])
+    return torch.where(deviations > 0, at / deviations.where(deviations > 0, 1.0), 0.0)
 
 
 def deviation(values: Tensor) -> Tensor:

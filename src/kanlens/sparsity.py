@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -91,34 +92,44 @@ class Force:
 
     @torch.no_grad()
     def __init__(self, penalty: Sparsity, model: KAN, spreads: Sequence[Spread]) -> None:
-        self.model, self.spreads = model, spreads
-        at_edges, at_subnodes = [s.edges.deviation for s in spreads], [s.subnodes.deviation for s in spreads]
-        scores = hand_down(at_subnodes, at_edges, model.spec.widths)
-        self.value = 0.0
-        self.slopes: list[Tensor] = []  # of the penalty by the activities of live splines
-        self.activities: list[Tensor] = []
-        self.by_subnode: list[Tensor] = []  # derivatives by deviations, over them
-        self.by_edge: list[Tensor] = []
-        handed = torch.zeros_like(scores.nodes[0])  # derivative by the scores of the nodes below
-        for number, (layer, _, width) in enumerate(model.parts()):
-            live = layer.mask > 0
-            activity = scores.edges[number]
-            self.activities.append(activity[live])
-            self.slopes.append(penalty.slope(activity[live]))
-            self.value += float(penalty.value(activity[live]))
-            by_activity = handed.expand_as(activity).clone()
-            by_activity[live] += self.slopes[-1]
-            own = share(scores.nodes[number + 1], at_subnodes[number], width)
-            inverse = _inverse(at_subnodes[number])
-            self.by_edge.append(by_activity * own[:, None] * _inverse(at_edges[number]))
-            self.by_subnode.append(-(by_activity * activity).sum(1) * inverse.square())
-            through = (by_activity * at_edges[number]).sum(1) * inverse
-            handed = torch.stack([through[list(group)].sum() for group in width.groups()])
+        self.penalty, self.model, self.spreads = penalty, model, spreads
+        self.at_edges = [spread.edges.deviation for spread in spreads]
+        self.at_subnodes = [spread.subnodes.deviation for spread in spreads]
+        self.scores = hand_down(self.at_subnodes, self.at_edges, model.spec.widths)
+        self.live = [(layer.mask > 0).to(layer.mask) for layer in model.layers]
+        # of live splines, 0 elsewhere: a product with the mask costs less than taking them out and putting them back
+        self.activities = [edges * live for edges, live in zip(self.scores.edges, self.live, strict=True)]
+        self.value = float(sum(penalty.value(activity) for activity in self.activities))
+
+    @cached_property
+    def slopes(self) -> list[Tensor]:
+        """Return the derivatives `(out, in)` of the penalty by the activities, 0 where there is no live spline."""
+        return [self.penalty.slope(a) * live for a, live in zip(self.activities, self.live, strict=True)]
+
+    @cached_property
+    def by_deviation(self) -> list[tuple[Tensor, Tensor]]:
+        """Return, layer by layer, derivatives by the deviations of sub-nodes `(out,)` and edges, over them.
+
+        A value alone, as of a step that is refused, does without them.
+        """
+        found = []
+        handed = torch.zeros_like(self.scores.nodes[0])  # derivative by the scores of the nodes below
+        for number, width in enumerate(self.model.spec.widths[1:]):
+            by_activity = handed + self.slopes[number]
+            own = share(self.scores.nodes[number + 1], self.at_subnodes[number], width)
+            inverse = _inverse(self.at_subnodes[number])
+            by_edge = by_activity * own[:, None] * _inverse(self.at_edges[number])
+            by_subnode = -(by_activity * self.scores.edges[number]).sum(1) * inverse.square()
+            found.append((by_subnode, by_edge))
+            handed = (by_activity * self.at_edges[number]).sum(1) * inverse
+            if width.products:
+                handed = torch.stack([handed[list(group)].sum() for group in width.groups()])
+        return found
 
     def pulls(self, passes: Sequence[Pass]) -> list[Pull]:
         """Return the penalty's derivatives by the sub-nodes and edges of a chunk of rows."""
         found = []
-        for step, spread, by_subnode, by_edge in zip(passes, self.spreads, self.by_subnode, self.by_edge, strict=True):
+        for step, spread, (by_subnode, by_edge) in zip(passes, self.spreads, self.by_deviation, strict=True):
             subnodes = (step.subnodes - spread.subnodes.mean) * (by_subnode / spread.subnodes.count)
             weight = by_edge / spread.edges.count
             edges = torch.addcmul(-spread.edges.mean * weight, step.edges, weight)
@@ -135,9 +146,10 @@ class Force:
         hessian = covariances[0].new_zeros(size, size)
         for number, block in enumerate(parameters.blocks()):
             out, in_ = parameters.live[number].unbind(1)
-            own = self.spreads[number].edges.deviation[out, in_]
+            own = self.at_edges[number][out, in_]
             floor = 1e-3 * own.amax() if len(own) else 0.0
-            weight = self.slopes[number].clamp_min(0) * self.activities[number] / (own + floor + 1e-150) ** 2
+            slope = self.slopes[number][out, in_].clamp_min(0)
+            weight = slope * self.activities[number][out, in_] / (own + floor + 1e-150) ** 2
             hessian[block[:, :, None], block[:, None, :]] += weight[:, None, None] * covariances[number][in_]
         return hessian
 
