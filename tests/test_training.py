@@ -5,6 +5,7 @@ import itertools
 import logging
 import math
 import random
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -455,35 +456,34 @@ def test_the_method_follows_the_sizes(widths: list[int], rows: int, loss: Any, s
     assert isinstance(choose(KAN(widths), rows, measure(loss))[0], solver)
 
 
+@dataclass(frozen=True)
+class Noting(LevenbergMarquardt):
+    """Note how each run of the method is set."""
+
+    runs: list[LevenbergMarquardt] = field(default_factory=list)
+
+    def minimise(self, *args: Any, **kwargs: Any) -> Solution:
+        """Go on as ever."""
+        self.runs.append(self)
+        return super().minimise(*args, **kwargs)
+
+
 def test_a_segment_trusts_the_model_as_the_last_one_did() -> None:
-    dampings: list[float] = []
-
-    class Noting(LevenbergMarquardt):
-        def minimise(self, *args: Any, **kwargs: Any) -> Solution:
-            dampings.append(self.damping)
-            return super().minimise(*args, **kwargs)
-
-    x = points(200, 2)
-    fit(KAN([2, 3, 1]), x, (x[:, :1] * 2).sin() * x[:, 1:], solver=Noting(steps=31))
+    solver, x = Noting(steps=31), points(200, 2)
+    fit(KAN([2, 3, 1]), x, (x[:, :1] * 2).sin() * x[:, 1:], solver=solver)
+    dampings = [run.damping for run in solver.runs]
     assert len(dampings) == 5
     assert max(dampings) == dampings[0]
     assert dampings[-1] < dampings[0] / 10
 
 
 def test_the_grids_of_a_trained_network_move_seldom_and_it_goes_on_all_the_same() -> None:
-    lengths: list[int] = []
-
-    class Noting(LevenbergMarquardt):
-        def minimise(self, *args: Any, **kwargs: Any) -> Solution:
-            lengths.append(self.steps)
-            return super().minimise(*args, **kwargs)
-
     x = points(300, 2)
     y = torch.exp(torch.sin(torch.pi * x[:, :1]) + x[:, 1:] ** 2)
     model = KAN([2, 5, 1], dtype=torch.float64)
-    fit(model, x, y, solver=Noting(steps=10))
-    assert lengths == [1, 2, 4, 3]
-    lengths.clear()
-    history = fit(model, x, y, solver=Noting(steps=21))
-    assert lengths == [4, 8, 9]
+    first, second = Noting(steps=10), Noting(steps=21)
+    fit(model, x, y, solver=first)
+    history = fit(model, x, y, solver=second)
+    assert [run.steps for run in first.runs] == [1, 2, 4, 3]
+    assert [run.steps for run in second.runs] == [4, 8, 9]
     assert history.loss[-1] < 0.1 * history.loss[3]
