@@ -23,6 +23,9 @@ SHIFTED = ("sqrt", "log")
 TURNS = 4
 """Turns of a wave from 0 to the end of the variable's range, up to which waves are begun with."""
 
+CENTRES = 9
+"""Centres of bells over the variable's range, with which they are begun."""
+
 LARGEST = 1e8
 """Values up to which a column is of use."""
 
@@ -83,6 +86,16 @@ def of_the_variable(s: Tensor, functions: Mapping[str, Function], coarse: bool =
     values = [function.torch(ab[:, :1] * s + ab[:, 1:]) for function, ab in zip(chosen, letters, strict=True)]
     place = torch.arange(len(chosen)).repeat_interleave(torch.tensor([len(ab) for ab in letters]))
     return _sound(Columns(torch.cat(values), place, chosen, place, torch.cat(letters), 0 * place, None))
+
+
+def shifted_squares(s: Tensor, functions: Mapping[str, Function]) -> Columns:
+    """Return squares of the variable and a constant, for bells: `exp(-(s - c)^2)`, `1/((s - c)^2 + k)`."""
+    centres = torch.linspace(float(s.amin()), float(s.amax()), CENTRES, dtype=s.dtype)
+    chosen = tuple(functions[name] for name in ("x^2",) if name in functions)
+    letters = torch.stack([torch.ones_like(centres), -centres], 1)[: CENTRES * len(chosen)]
+    values = [function.torch(s - centres[:, None]) for function in chosen]
+    place = torch.zeros(len(letters), dtype=torch.long)
+    return _sound(Columns(torch.cat([s[None, :][:0], *values]), place, chosen, place, letters, place, None))
 
 
 def of_the_square(columns: Columns, functions: Mapping[str, Function]) -> Columns:

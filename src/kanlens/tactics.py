@@ -14,6 +14,7 @@ from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
 from kanlens.joins import folded, joins, nodes, variants
+from kanlens.low_rank import low_rank
 from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
 from kanlens.nodes import products, scaled_products
 from kanlens.pool import Pool
@@ -188,6 +189,9 @@ class Tactics:
         if not self.noisy:
             yield from self._try(sums(problem, self.functions, 0.0, CLEAR))
             self.agenda.push(problem.size - 1.45, self._try(products(problem, self.functions, CLEAR)))
+            few = low_rank(problem, self.functions)
+            self.agenda.push(problem.size - 1.4, self._try(itertools.islice(few, 1)))
+            self.agenda.push(problem.size - (1.38 if above == math.inf else 0.4), self._try(few))
         # it takes tenths of a second, in vain where there is noise
         self.agenda.push(problem.size + (0.5 if self.noisy else -1.42), self._try(implicit(problem)))
         self.agenda.push(problem.size - (0.7 if self.noisy else 1), self._try(few_terms(problem)))
