@@ -468,11 +468,11 @@ def test_prune_goes_on_where_prune_node_ended(
     both = model.prune()
     assert model.prune_node().width == slim.width == both.width == [[2, 0], [1, 0], [1, 0]]
     assert both.n_edge == 3
-    assert model.prune().n_edge == 3
-    assert calls == [{"edges": False}, {"nodes": False}, {"edges": False}, {"nodes": False}]
+    assert model.prune().n_edge == slim.prune_edge().n_edge == 3
+    assert calls == [{"nodes": True, "edges": False}, {"nodes": False, "edges": True}]  # once each, for both models
     model.fit(dataset, opt="LBFGS", steps=1)
     model.prune()
-    assert calls[-1] == {"edges": True}
+    assert calls[2:] == [{"nodes": True, "edges": True}]
 
 
 def test_prune_node_keeps_edges_and_prune_edge_works_in_place(dataset: dict[str, torch.Tensor]) -> None:

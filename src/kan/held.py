@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class Held(nn.Module):
     """Hold a core network and what pykan's calls need beside it.
 
     `core` is the network, `design` what it was made from, `seen` the data shown last, `columns` the inputs
-    that the network reads, and `versions` its history.
+    that the network reads, `versions` its history, `prunings` what was left of it and of those it was made from.
     """
 
     core: Core
@@ -38,7 +38,7 @@ class Held(nn.Module):
     columns: Columns
     versions: Versions
     faded: frozenset[Edge]
-    smallest: "tuple[bool, State, Core] | None"
+    prunings: "list[Pruning]"
     settled: "tuple[State, Core] | None"
 
     @shows(Design)
@@ -46,7 +46,7 @@ class Held(nn.Module):
         super().__init__()
         self.design = read(Design, "KAN", args, options)
         self.core = build(self.design)
-        self.seen, self.faded, self.smallest, self.settled = None, frozenset(), None, None
+        self.seen, self.faded, self.prunings, self.settled = None, frozenset(), [], None
         self.columns = Columns.all(self.core.spec.widths[0].size)
         self.versions = Versions.start(self.design, self._snapshot)
 
@@ -62,7 +62,7 @@ class Held(nn.Module):
             base_fun=core.spec.residual,
         )
         model.core, model.columns = core, columns or Columns.all(core.spec.widths[0].size)
-        model.seen, model.faded, model.smallest, model.settled = None, frozenset(), None, None
+        model.seen, model.faded, model.prunings, model.settled = None, frozenset(), [], None
         model.versions = Versions.start(model.design, model._snapshot)
         return model
 
@@ -73,7 +73,7 @@ class Held(nn.Module):
         model.design, model.core, model.versions = self.design, core, self.versions.fork()
         model.columns = columns or self.columns
         model.seen = self.seen
-        model.faded, model.smallest, model.settled = frozenset(), None, None
+        model.faded, model.prunings, model.settled = frozenset(), self.prunings, None
         return model
 
     def _take(self, core: Core) -> None:
@@ -150,10 +150,23 @@ class State:
 
     def is_of(self, model: Held) -> bool:
         """Tell whether a model is what it was."""
-        if self.seen is not model.seen or not _same_places(self.core, model.core):
+        return self.holds(model.core, model.seen)
+
+    def holds(self, core: Core, seen: Seen | None) -> bool:
+        """Tell whether a network and the data seen are those of then."""
+        if self.seen is not seen or not _same_places(self.core, core):
             return False
-        pairs = zip(self.core.state_dict().values(), model.core.state_dict().values(), strict=True)
+        pairs = zip(self.core.state_dict().values(), core.state_dict().values(), strict=True)
         return all(torch.equal(mine, theirs) for mine, theirs in pairs)
+
+
+class Pruning(NamedTuple):
+    """Hold what a network was before it was pruned, whether of nodes and of edges, and what was left."""
+
+    before: State
+    nodes: bool
+    edges: bool
+    after: Core
 
 
 def _same_places(one: Core, other: Core) -> bool:

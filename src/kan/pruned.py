@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from typing import Self
 
 from kan.edges import edge, of_node, vanishing
-from kan.held import Held, State
+from kan.held import Held, Pruning, State
 from kan.inputs import chosen
 from kanlens.errors import InputError
 from kanlens.network import KAN as Core
 from kanlens.pruning import prune, prune_inputs
 from kanlens.surgery import cut, keep
+
+REMEMBERED = 3
+"""Results of pruning that are kept: of nodes, then of edges, and one more."""
 
 
 class Pruned(Held):
@@ -42,7 +45,7 @@ class Pruned(Held):
 
     def prune_edge(self, threshold: float = 3e-2, log_history: bool = True) -> Self:
         """Cut the edges that are not needed, in place, and return the model."""
-        self._take(prune(self.core, *self._data(), nodes=False))
+        self._take(self._without(self.core, nodes=False, edges=True))
         if log_history:
             self.log_history("prune_edge")
         return self
@@ -89,16 +92,33 @@ class Pruned(Held):
         return model
 
     def _smallest(self, edges: bool) -> Core:
-        """Prune, or give the last result again: notebooks call prune() to look and once more to assign."""
-        known = self.smallest if self.smallest is not None and self.smallest[1].is_of(self) else None
-        if known is None or known[0] > edges:
-            found = prune(self.core, *self._data(), edges=edges)
-        elif known[0] < edges:  # the nodes are found
-            found = prune(known[2], *self._data(), nodes=False)
-        else:
-            found = known[2]
-        self.smallest = edges, State.of(self), found
+        """Take away nodes, and edges after them."""
+        if not edges:
+            return self._without(self.core, nodes=True, edges=False)
+        known = self._known(self.core, nodes=True, edges=True)
+        if known is not None:
+            return known
+        fewer = self._known(self.core, nodes=True, edges=False)
+        if fewer is not None:
+            return self._without(fewer, nodes=False, edges=True)
+        return self._without(self.core, nodes=True, edges=True)
+
+    def _without(self, core: Core, *, nodes: bool, edges: bool) -> Core:
+        """Prune, or give the result of before again: notebooks prune to look and once more to assign."""
+        known = self._known(core, nodes=nodes, edges=edges)
+        if known is not None:
+            return known
+        found = prune(core, *self._data(), nodes=nodes, edges=edges)
+        latest = Pruning(State(copy.deepcopy(core), self.seen), nodes, edges, found)
+        self.prunings[:] = [*self.prunings, latest][-REMEMBERED:]  # shared by the models that were made from this one
         return copy.deepcopy(found)
+
+    def _known(self, core: Core, *, nodes: bool, edges: bool) -> Core | None:
+        """Return what was left of a network when it was pruned before, None if it was not."""
+        for before, *parts, after in self.prunings:
+            if parts == [nodes, edges] and before.holds(core, self.seen):
+                return copy.deepcopy(after)
+        return None
 
     def _hidden(self, nodes: Sequence[Sequence[int]] | None) -> list[list[int]]:
         """Return the nodes to keep for each hidden layer; 0.0.x lists the inputs, too."""
