@@ -80,6 +80,7 @@ class NetworkObjective:
         self.smoothing: Smoothing | None = None
         self._latest: tuple[Tensor, tuple[float, float]] | None = None
         self._kept: tuple[Tensor, list[tuple[slice, list[Pass]]]] | None = None
+        self._pulled: tuple[Tensor, Force] | None = None
         pull = smoothness if isinstance(smoothness, Smoothness) else Smoothness(smoothness)
         if pull != Smoothness(0.0):
             known_error = self.parts(self.parameters.get())[0] if isinstance(self.loss, SquaredError) else 0.0
@@ -224,7 +225,8 @@ class NetworkObjective:
     def _chunks(self, width: int) -> list[slice]:
         """Return slices of the rows in which a tensor of `width` numbers a row keeps to its limit."""
         rows = len(self.x) if isinstance(self.loss, Custom) else max(1, self.chunk // width)
-        return [slice(start, start + rows) for start in range(0, len(self.x), rows)]
+        # none goes beyond the last row, so that a single chunk is the same whatever the width
+        return [slice(start, min(start + rows, len(self.x))) for start in range(0, len(self.x), rows)]
 
     def _sweep(self, theta: Tensor, chunks: Sequence[slice]) -> Iterator[tuple[slice, list[Pass]]]:
         """Give the forward pass of each chunk at a point that is set; a few are kept for who asks again."""
@@ -249,11 +251,14 @@ class NetworkObjective:
         """Return the penalty's force, which needs moments of all rows first, and the forward passes to come."""
         if self.penalty is None:
             return None, self._sweep(theta, chunks)
+        if self._pulled is not None and torch.equal(self._pulled[0], theta):
+            return self._pulled[1], self._sweep(theta, chunks)
         spreads: list[Spread] = []
         for _, passes in self._sweep(theta, chunks):
             found = [Spread.of(step) for step in passes]
             spreads = [a + b for a, b in zip(spreads, found, strict=True)] if spreads else found
         force = Force(self.penalty, self.model, [spread.gathered() for spread in spreads])
+        self._pulled = theta.clone(), force
         return force, self._sweep(theta, chunks)
 
     def _error(self, rows: slice, passes: Sequence[Pass]) -> Tensor:

@@ -150,8 +150,8 @@ def _damped_step(
 ) -> tuple[Tensor, Quadratic, float] | None:
     """Return the next point, the model there and the damping; None if no step lowers the value.
 
-    The first trial is linearised at once: most are accepted, and asking for the value first would
-    be a forward pass for nothing. After a refusal the value comes first, because it is cheaper.
+    The value comes first: every third step is refused, and an objective that knows its value at a point need not
+    go through the rows again to linearise there.
     """
     growth = 2.0
     while damping < 1e12:
@@ -159,7 +159,7 @@ def _damped_step(
             if not move.promised > 1e-14 * model.value:
                 return None
             there = theta + move.step
-            if growth == 2 or objective.value(there) < model.value:
+            if objective.value(there) < model.value:
                 trial = objective.quadratic(there)
                 if trial.value < model.value and bool(trial.gradient.isfinite().all()):
                     gain = (model.value - trial.value) / move.promised
