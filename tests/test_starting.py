@@ -1,12 +1,14 @@
 """A network with one hidden node starts where a linear calculation says, and no seed leaves it in a fold."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from kanlens import KAN, BSpline, LevenbergMarquardt, cut, fit
+from kanlens import surrogate as surrogates
 from kanlens.nested import nested
 from kanlens.starting import aligned
 from samples import points
@@ -111,6 +113,23 @@ def test_the_start_by_slopes_does_not_depend_on_the_units() -> None:
     assert other is not None
     difference = other(units * x - 3 * units) / 1e-6 - 7 - start(x)
     assert difference.std() < 1e-2 * y.std()
+
+
+def test_a_start_by_slopes_fits_one_process_to_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, fitted = [], surrogates._fitted
+
+    def noted(z: Tensor, t: Tensor, rows: Tensor, *rest: Any) -> Any:
+        sizes.append(len(rows))
+        return fitted(z, t, rows, *rest)
+
+    monkeypatch.setattr(surrogates, "_fitted", noted)
+    x = points(400, 2).abs() + 0.5
+    y = (x[:, :1] + x[:, 1:]).sin() + 20  # its logarithm has nearly its form
+    surrogates.surrogate(x, y[:, 0])
+    assert sizes.count(400) > 1  # one that is used as it is is the best of several
+    sizes.clear()
+    assert nested(KAN([2, 1, 1], dtype=torch.float64), x, y) is not None
+    assert sizes.count(400) == 1
 
 
 @pytest.mark.parametrize("widths", [[2, 2, 1], [2, 1], [2, (0, 1), 1], [2, 1, 2], [13, 1, 1]])

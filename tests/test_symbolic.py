@@ -3,13 +3,16 @@
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sympy
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
+from kanlens import candidates
 from kanlens.candidates import Curve, as_library, match, suggest
 from kanlens.constants import Constant, nearby, recognise
 from kanlens.errors import InputError, UnknownNameError
@@ -121,6 +124,29 @@ def test_the_right_symbol_is_suggested_first(name: str) -> None:
     assert len(suggest(model, x, Edge(0, 0, 0), top=2)) == 2
     with pytest.raises(InputError, match=r"expected an edge \(layer, out, in\)"):
         suggest(model, x, Edge(0, 0, 1))
+
+
+def test_a_match_ends_when_its_steps_gain_nothing_and_fits_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, steps = torch.linspace(-1, 2, 300, dtype=torch.float64), [0, 0]
+    curves = [
+        Curve(x, y, torch.ones_like(x))
+        for y in ((3 * x).sin() + 0.3 * x.abs(), x.square().exp(), (2 * x).tanh() + x, x**3 - x)
+    ]
+    step, found = candidates._gauss_newton, [list[float](), list[float]()]
+    for turn in (0, 1):
+        if turn:
+            monkeypatch.setattr(candidates, "IDLE", 99)  # to the end
+        for curve in curves:
+            for name in ("sin", "exp", "tanh", "gaussian", "x^3"):
+
+                def noted(*args: Any, turn: int = turn) -> Tensor:
+                    steps[turn] += 1
+                    return step(*args)
+
+                monkeypatch.setattr(candidates, "_gauss_newton", noted)
+                found[turn].append(match(LIBRARY[name], curve).r2)
+    assert steps[0] < 0.7 * steps[1]
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
 
 
 def test_a_library_is_names_a_mapping_or_all() -> None:

@@ -486,4 +486,6 @@ def test_the_grids_of_a_trained_network_move_seldom_and_it_goes_on_all_the_same(
     history = fit(model, x, y, solver=second)
     assert [run.steps for run in first.runs] == [1, 2, 4, 3]
     assert [run.steps for run in second.runs] == [4, 8, 9]
+    fit(model, x, y, solver=(third := Noting(steps=15)))
+    assert [run.steps for run in third.runs] == [4, 11]  # three steps more are worth no move of their own
     assert history.loss[-1] < 0.1 * history.loss[3]
