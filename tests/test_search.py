@@ -29,7 +29,16 @@ from kanlens.pool import Pool
 from kanlens.presentation import expression, presentable
 from kanlens.problems import TARGET, Problem
 from kanlens.reductions import indices, pairs, powers, scalings, scatter
-from kanlens.refit import Rows, deviations, free_constants, left_out, mean_square, refit, shortened
+from kanlens.refit import (
+    Rows,
+    deviations,
+    free_constants,
+    left_out,
+    mean_square,
+    refit,
+    shortened,
+    without_shifts,
+)
 from kanlens.screening import screened
 from kanlens.search import LEAST, PATIENCE, SPARE, UNEASY, _Course, _ExplainedError, _FoundError
 from kanlens.signomials import FORMS, signomials
@@ -547,10 +556,33 @@ def test_of_guesses_that_are_the_same_one_is_fitted_under_noise(monkeypatch: pyt
     rows, bell = noisy_bell(0)
     fitted: list[Tree] = []
     quick = Pool.quick_fit
-    monkeypatch.setattr(Pool, "quick_fit", lambda pool, tree: fitted.append(tree) or quick(pool, tree))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(Pool, "quick_fit", lambda pool, tree, noisy: fitted.append(tree) or quick(pool, tree, noisy))  # type: ignore[func-returns-value]
     far = multiply(Number(1.02), apply(LIBRARY["exp"], multiply(Number(-3.0), raise_to(Variable(0), 2))))
     Pool(rows, 1e-16, SearchSettings(), Budget()).consider([Guess(tree, 1.0) for tree in (bell, far, bell)], noisy=True)
     assert len(fitted) == 2
+
+
+@pytest.mark.parametrize(("inside", "outside", "left"), [(0.0, 0.0, 2), (0.0, 0.5, 3), (0.6, 0.5, 4)])
+def test_shifts_that_noise_explains_go(inside: float, outside: float, left: int) -> None:
+    x = points(800, 1, -2, 3)
+    noise = torch.randn(800, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    rows = Rows(x, (2 * x[:, 0] + inside).tanh() + outside + 0.01 * noise)
+    curve = apply(LIBRARY["tanh"], add(multiply(Number(1.5), Variable(0)), Number(0.2)))
+    fitted, error = refit(add(multiply(Number(0.8), curve), Number(0.1)), rows)
+    pool = Pool(rows, 1e-16, SearchSettings(), Budget())
+    shorter, there = without_shifts(fitted, error, rows, pool.bits, 12)
+    assert free_constants(shorter) == left
+    assert there == mean_square(shorter, rows) < 1.02 * error
+
+
+def test_one_formula_of_a_shape_is_fitted_to_all_rows_under_noise() -> None:
+    rows, bell = noisy_bell(0)
+    inside = multiply(Number(-2.0), raise_to(Variable(0), 2))
+    shifted = [apply(LIBRARY["exp"], inside), add(apply(LIBRARY["exp"], inside), Number(0.05)), bell]
+    other = apply(LIBRARY["cos"], multiply(Number(2.0), Variable(0)))
+    pool = Pool(rows, 1e-16, SearchSettings(), Budget())
+    pool.consider([Guess(tree, 1.0) for tree in (*shifted, other)], noisy=True)
+    assert shape(other) in pool.likeliest
 
 
 def test_only_what_may_become_the_likeliest_is_named_under_noise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -700,10 +732,21 @@ def test_noise_shows_also_where_a_reduction_is_closer_to_the_target(size: int, e
     tactics = Tactics(Pool(problem.rows, 1e-16, SearchSettings(), Budget()), Agenda(Budget()), lambda _: None)
     smooth = replace(surrogate(problem.z, problem.t), noise=0.9)
     error, first = (share * tactics.spread for share in (error, 0.1))
-    assert tactics._shows_noise(problem, smooth, error)
+    assert tactics._with_noise(problem, smooth, error) is not None
     tactics.noise = tactics._first = first
-    assert tactics._shows_noise(problem, smooth, error) is shows
-    assert not tactics._shows_noise(problem, replace(smooth, noise=0.5), error)
+    assert (tactics._with_noise(problem, smooth, error) is not None) is shows
+    assert tactics._with_noise(problem, replace(smooth, noise=0.5), error) is None
+
+
+def test_noise_shows_in_a_stand_in_that_knows_it_for_even() -> None:
+    x = torch.cat([points(800, 1, 1, 5), points(800, 1, 1, 2, 1), points(800, 1, 3, 5, 2)], 1)
+    clean = x[:, 0] * x[:, 1] ** 2 / (x[:, 2] ** 2 - x[:, 1] ** 2) ** 2
+    noise = torch.randn(800, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    for size, shows in ((0.01, True), (0.0, False)):
+        problem = Problem.of(Rows(x, clean + size * clean.std() * noise))
+        tactics = Tactics(Pool(problem.rows, 1e-16, SearchSettings(), Budget()), Agenda(Budget()), lambda _: None)
+        misled = replace(surrogate(problem.z, problem.t), noise=0.5)  # as by a logarithm, in which noise is uneven
+        assert (tactics._with_noise(problem, misled, 0.015 * tactics.spread) is not None) is shows
 
 
 @pytest.mark.parametrize(("share", "order"), [(0.98, ["followed", "tested"]), (1.01, ["tested", "followed"])])

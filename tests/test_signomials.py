@@ -198,3 +198,26 @@ def _powers(tree: Tree) -> list:
 
     below = [power for child in children(tree) for power in _powers(child)]
     return [tree, *below] if isinstance(tree, Power) else below
+
+
+def test_models_that_end_where_another_one_did_go_no_further_under_noise() -> None:
+    z = positive(600, 2)
+    noise = torch.randn(600, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    clean = z[:, 0] ** 2 + z[:, 1]
+    problem = Problem.of(Rows(z, clean + 0.1 * clean.std() * noise))
+    trial = _Trial.of(problem, 0, True, None, 64)
+    assert trial is not None
+    error = trial._best(Form(2)).error
+    assert len(error) > 1
+    assert bool((error[1:] / error[:-1] > 1 + 1e-6).all())
+
+
+def test_starts_under_noise_have_the_wave_in_one_place_or_two() -> None:
+    z = positive(600, 2)
+    trial = _Trial.of(Problem.of(Rows(z, z[:, 0])), 0, True, Call(LIBRARY["cos"], Variable(1)), 64)
+    assert trial is not None
+    terms, inside = trial._powers(Form(2, 1, 2), 400)
+    places = (torch.cat([terms.flatten(1), inside.flatten(1)], 1) > 0).sum(1)
+    assert places.amin() == 1
+    assert places.amax() == 2
+    assert bool(((terms == 0).flatten(1).all(1) & (inside.sum((1, 2, 3)) == 1)).float().mean() > 0.2)

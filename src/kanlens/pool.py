@@ -13,7 +13,7 @@ from kanlens.constants import is_simple
 from kanlens.description import length
 from kanlens.functions import Function
 from kanlens.neighbours import shorter
-from kanlens.refit import Rows, left_out, mean_square, merged, refit, without_traces
+from kanlens.refit import Rows, left_out, mean_square, merged, refit, without_shifts, without_traces
 from kanlens.settings import SearchSettings
 from kanlens.trees import Tree, calls, complexity, numbers, shape, values_and_jacobian
 from kanlens.turns import price, visible
@@ -30,8 +30,8 @@ HELD_FROM = 40
 MOST = 4000
 """Rows that formulas are fitted to at most, in the end with some of those that were held out."""
 
-FEW = 240
-"""Rows that a formula is first fitted to."""
+FEW, QUICK = 240, 12
+"""Rows that a formula is first fitted to, and steps that this takes."""
 
 GUESSES = 12
 """Formulas of one kind that are fitted, the likeliest ones."""
@@ -50,6 +50,14 @@ FEW_CONSTANTS, ROWS_EACH = 3, 10
 
 NEGLIGIBLE = 1e-5
 """Error without one of its terms, as a share of the target's deviation, up to which a formula may be a series."""
+
+
+def _alike(trees: Sequence[Tree]) -> list[list[Tree]]:
+    """Return formulas of one shape together, in the order of the first ones."""
+    found: dict[str, list[Tree]] = {}
+    for tree in trees:
+        found.setdefault(shape(tree), []).append(tree)
+    return list(found.values())
 
 
 @dataclass
@@ -126,17 +134,19 @@ class Pool:
         for guess in likeliest[: MORE_GUESSES if noisy else GUESSES]:
             if self.budget.late():
                 break
-            fitted.append(self.quick_fit(guess.tree))
-        fitted.sort(key=lambda pair: pair[0])
+            fitted.append(self.quick_fit(guess.tree, noisy))
+        ranked = [tree for _, tree in sorted(fitted, key=lambda pair: pair[0])]
+        if noisy:  # many lose their shifts, and are the same then
+            ranked = [same[0] for same in _alike(ranked)]
         grown = False
-        for place, (_, tree) in enumerate(fitted[:FINALISTS]):
+        for place, tree in enumerate(ranked[:FINALISTS]):
             if place and self.budget.late():
                 break
             best, error = refit(tree, self.rows)
             grown |= self.keep(best, error)
             if noisy:
                 for less in itertools.takewhile(lambda _: not self.budget.late(), shorter(best)):
-                    self.keep(*refit(less, self.rows, 12))
+                    self.keep(*refit(less, self.rows, QUICK))
             if error <= self.exact:
                 plain = without_traces(best, self.rows.x)
                 grown |= self.fit(plain, *shorter(plain))
@@ -155,9 +165,14 @@ class Pool:
                 seen.add(key)
                 yield guess
 
-    def quick_fit(self, tree: Tree) -> tuple[float, Tree]:
-        """Return the formula fitted to few rows by few steps, and what its description then takes."""
-        tree, error = refit(tree, self.few, 12)
+    def quick_fit(self, tree: Tree, noisy: bool = False) -> tuple[float, Tree]:
+        """Return the formula fitted to few rows by few steps, and what its description then takes.
+
+        Under noise, it is without the constant terms that make that longer.
+        """
+        tree, error = refit(tree, self.few, QUICK)
+        if noisy and error < math.inf:
+            tree, error = without_shifts(tree, error, self.few, self.bits, QUICK)
         return self.bits(tree, error), tree
 
     def keep(self, tree: Tree, error: float) -> bool:
@@ -222,7 +237,7 @@ class Pool:
             count = self.decimals(tree)
             self._series[tree] = count > FEW_CONSTANTS and (
                 ROWS_EACH * count > len(self.rows)
-                or any(refit(less, self.few, 12)[1] < NEGLIGIBLE**2 * self.variance for less in shorter(tree))
+                or any(refit(less, self.few, QUICK)[1] < NEGLIGIBLE**2 * self.variance for less in shorter(tree))
             )
         return self._series[tree]
 

@@ -38,6 +38,9 @@ OWN = 0.9
 LIKELY = 2.0
 """Deviations from its fitted value up to which a constant may have a name by its length alone."""
 
+DOUBTFUL = 5.0
+"""Deviations from 0 up to which a constant term may be none; what a description says of it decides."""
+
 TRACE = 1e-8
 """Size of a term, as a share of the largest one beside it, up to which it is what a fit has left of nothing."""
 
@@ -167,6 +170,44 @@ def deviations(tree: Tree, rows: Rows, floor: float) -> Tensor:
     inverse = torch.linalg.pinv(jacobian / length, rcond=1e-12)
     found: Tensor = noise * inverse.norm(dim=1) / length
     return found
+
+
+def without_shifts(
+    tree: Tree, error: float, rows: Rows, bits: Callable[[Tree, float], float], steps: int
+) -> tuple[Tree, float]:
+    """Return a fitted formula without the constant terms that make a description longer, and its mean square error.
+
+    Curves are fitted with a shift inside and outside their function, which under noise is never quite zero. Each costs
+    more bits than it saves, and together they hide a law such as `sqrt(tanh(x))` among dozens of other curves.
+    """
+    least = bits(tree, error)
+    tried: set[int] = set()
+    while True:
+        found, free = numbers(tree), [k for k, n in enumerate(numbers(tree)) if n.exact is None]
+        spread = deviations(tree, rows, 0.0).tolist() if free else []
+        sure = {k: abs(found[k].value) / max(d, 1e-300) for k, d in zip(free, spread, strict=True)}
+        waiting = [k for k in sorted(_shifts(tree), key=lambda k: sure[k]) if k not in tried and sure[k] < DOUBTFUL]
+        if not waiting:
+            return tree, error
+        zero = [Number(0.0) if k == waiting[0] else n for k, n in enumerate(found)]
+        less, there = refit(tidy(with_numbers(tree, zero)), rows, steps)
+        if (shorter := bits(less, there)) < least:
+            tree, error, least, tried = less, there, shorter, set()
+        else:
+            tried.add(waiting[0])
+
+
+def _shifts(tree: Tree) -> list[int]:
+    """Return the places of the free constants that are terms of sums, among all constants."""
+    places, count = list[int](), 0
+    queue = [(tree, False)]
+    while queue:
+        node, term = queue.pop()
+        if isinstance(node, Number):
+            places += [count] if term and node.exact is None else []
+            count += 1
+        queue += [(child, isinstance(node, Sum)) for child in reversed(children(node))]
+    return places
 
 
 class LeftOut(NamedTuple):

@@ -36,8 +36,8 @@ HOPELESS = 0.03
 
 Of random laws of these forms, none was found that had left more than a sixth of that after the first stage."""
 
-NOISY_STAGES = ((300, 10, 20), (600, 20, 8), (ROWS, 25, 6))
-"""The same under noise, where few rows do not tell good starts from bad ones."""
+NOISY_STAGES = ((150, 20, 24), (600, 20, 8), (ROWS, 25, 6))
+"""The same under noise, where few rows do not tell good starts from bad ones, nor do a few steps in a narrow valley."""
 
 POWERS = (-1.0, 0.5, -0.5, 2.0, -2.0, 1.0)
 """Powers of a sum that are begun with."""
@@ -68,6 +68,9 @@ BOTTOMS = (1, 2)
 
 TURNS, STEPS = (0.4, 0.7, 0.9, 1.0), 8
 """Share of the exponents that are rounded in each turn, and steps that the others then take."""
+
+TWICE, SQUARED = 0.3, 0.25
+"""Share of the starts under noise with a wave, or a feature of both signs, in a second place, and as a square."""
 
 PERIOD = 1.5
 """Range of a feature from which its sine and cosine are worth a try."""
@@ -189,13 +192,7 @@ class _Trial(NamedTuple):
         """Return the best models of a form, from many starts."""
         count = self.starts
         like = self.data.t.new_zeros(count, form.terms)
-        batch = _Batch(
-            self._start(form, count),
-            self._drawn(count, form.terms),
-            self._drawn(count, form.factors, form.inside),
-            like,
-            like[:, 0],
-        )
+        batch = _Batch(self._start(form, count), *self._powers(form, count), like, like[:, 0])
         batch = batch._replace(exponents=above_zero(self.data, self._columns(batch), batch.exponents))
         for rows, steps, most in NOISY_STAGES if self.noisy else STAGES:
             # powers of sums that move among others end in valleys: the thousandth power of nearly 1 is an exponential
@@ -203,11 +200,19 @@ class _Trial(NamedTuple):
                 power=torch.full_like(batch.exponents.power, self.noisy or rows < ROWS, dtype=torch.bool)
             )
             batch = self._fitted(batch, rows, steps, held)
-            batch = batch.take(batch.error.argsort()[:most])
+            batch = batch.take(self._different(batch.error)[:most])
             plain = not (self.noisy or self.signed)  # factors that pass zero, as waves do, are met late
             if plain and not float(batch.error.amin()) < (HOPELESS * self.spread) ** 2:
                 return batch.take(batch.error.new_zeros(0, dtype=torch.long))
         return batch.take(batch.error.isfinite().nonzero()[:, 0])
+
+    def _different(self, error: Tensor) -> Tensor:
+        """Return the places of models, the best first, under noise without those that ended where another one did."""
+        order = error.argsort()
+        if not self.noisy:
+            return order
+        before = torch.cat([error.new_tensor([-1.0]), error[order]])[:-1]
+        return order[error[order] > (1 + SETTLED) * before]
 
     def _fitted(self, batch: _Batch, rows: int, steps: int, held: Exponents) -> _Batch:
         columns = Columns(*(column[:, :rows] for column in self._columns(batch)))
@@ -272,6 +277,23 @@ class _Trial(NamedTuple):
         return Exponents(
             exponents(form.terms), exponents(form.factors, form.inside), size * sign, like.new_tensor(POWERS)[power]
         )
+
+    def _powers(self, form: Form, count: int) -> tuple[Tensor, Tensor]:
+        """Return random powers of the signed columns in the terms, and in those under a power.
+
+        Under noise the only one is in one place or two. Drawn for each place, as it is for several of them, two or
+        three starts in a hundred have it where `sqrt(1 + x^2 - 2 x cos(y))` does with the right power.
+        """
+        inside = (form.factors, form.inside)
+        if not (self.noisy and len(self.signed) == 1):
+            return self._drawn(count, form.terms), self._drawn(count, *inside)
+        whole = torch.zeros(count, form.terms + math.prod(inside), dtype=torch.long)
+        for likely in (TWICE, 1.0):
+            place = torch.randint(0, whole.shape[1], (count, 1), generator=self.generator)
+            power = 1 + (torch.rand(count, 1, generator=self.generator) < SQUARED).long()
+            kept = torch.rand(count, 1, generator=self.generator) < likely
+            whole = whole.scatter(1, place, torch.where(kept, power, whole.gather(1, place)))
+        return whole[:, : form.terms, None], whole[:, form.terms :].view(count, *inside, 1)
 
     def _drawn(self, *shape: int) -> Tensor:
         """Return random powers 0, 1 or 2 of the signed columns."""

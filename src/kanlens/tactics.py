@@ -159,10 +159,9 @@ class Tactics:
         if not self.noise:
             self.improvement.push()
             self._first = error
-        if not self.noisy and self._shows_noise(problem, smooth, error):
-            self.noisy = True
-            smooth = surrogate(problem.z, problem.t, self.seed, problem.felt())
-            error = self._error_of(problem, smooth)
+        noisy = None if self.noisy else self._with_noise(problem, smooth, error)
+        if noisy is not None:
+            self.noisy, smooth, error = True, noisy, self._error_of(problem, noisy)
         if self.noisy and problem.size > 1:  # of one feature, sums are tried with its functions
             short = self._try(signomials(problem, NOISY, self.seed, noisy=True, starts=QUICK))
             if above == math.inf:
@@ -222,14 +221,19 @@ class Tactics:
             for forms, late in ((FORMS, 1.5), (LONGER, 4.0)) if whole else ((FORMS, -0.9),):
                 self._push_exact(problem.size + late + 0.1 * number, signomials(problem, forms, seed, wave=wave))
 
-    def _shows_noise(self, problem: Problem, smooth: Surrogate, error: float) -> bool:
-        """Tell whether what a stand-in leaves is noise by its own estimate.
+    def _with_noise(self, problem: Problem, smooth: Surrogate, error: float) -> Surrogate | None:
+        """Return a stand-in for data with noise if it is noise that one leaves by its own estimate.
 
         The first one may take fast waves for more than noise. Rows of few features are dense enough to tell them apart;
-        where one follows the target more closely, the reduction is right, and what it leaves is noise indeed.
+        where one follows the target more closely, the reduction is right, and what it leaves is noise indeed. Noise
+        that is even in the target is not in its logarithm, so that a stand-in has to know to tell it from a misfit.
         """
         closer = problem.size <= DENSE and error < SHOWN * self._first
-        return error > ROUGH * self.spread and smooth.noise > PURE and (not self.noise or closer)
+        if error <= ROUGH * self.spread or (self.noise and not closer):
+            return None
+        even = surrogate(problem.z, problem.t, self.seed, problem.felt())
+        shows = even.noise > PURE and self._error_of(problem, even) > ROUGH * self.spread
+        return even if shows or smooth.noise > PURE else None
 
     def _push_waves(self, problem: Problem, smooth: Surrogate) -> None:
         """Let sums of power products wait with the sine or cosine of a feature along which the law turns."""
