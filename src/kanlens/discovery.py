@@ -117,9 +117,10 @@ def symbolise(model: KAN, x: Array, y: Array | None = None, *, library: Library 
     """
     work = copy.deepcopy(model).double().cpu()  # trials are small networks, which a GPU takes ten times as long for
     task = task_for(work, x, y, library)
-    named = task.name_strictly(work)
-    if named is None and (model.spec.widths[-1].size > 1 or any(len(symbols) for symbols in model.symbols)):
-        named = task.name_anyhow(work)
+    if model.spec.widths[-1].size > 1 or any(len(symbols) for symbols in model.symbols):
+        named: Named | None = task.name(work)  # other shapes are for one output and splines
+    else:
+        named = task.name_strictly(work)
     if named is None:
         inputs = model.spec.widths[0].size
         points = table(x, inputs, "inputs").cpu()

@@ -132,13 +132,18 @@ class Task:
             best = finer
         return best
 
-    def name_strictly(self, model: KAN) -> Named | None:
+    def name(self, model: KAN) -> Named:
+        """Return a network of symbols that does as well as the splines did, or else of those that fit best."""
+        coarse = self.simplified(straighten(model, self.x))
+        return self.name_strictly(model, coarse) or self.name_anyhow(model, coarse)
+
+    def name_strictly(self, model: KAN, coarse: Named | None = None) -> Named | None:
         """Return a network of symbols that does as well as the splines did, or None.
 
-        Coarse splines are tried first, because they are quick; if a symbol then seems to do harm,
+        Coarse splines, which may be known, are tried first, because they are quick; if a symbol then seems to do harm,
         or something better than what was found is in the data, fine ones are.
         """
-        coarse = self._simplified(straighten(model, self.x))
+        coarse = coarse or self.simplified(straighten(model, self.x))
         named = self._name_edges(coarse)
         if named is not None and self.exact(named):
             return named
@@ -169,9 +174,9 @@ class Task:
         products = residual[rows] * residual[rows][distance.argmin(1)]
         return float(products.mean()) > 4 * float(residual[rows].square().mean()) / math.sqrt(len(rows))
 
-    def name_anyhow(self, model: KAN) -> Named:
-        """Return a network of the symbols that fit best, whatever is lost."""
-        named = self._simplified(model)
+    def name_anyhow(self, model: KAN, simple: Named | None = None) -> Named:
+        """Return a network of the symbols that fit best, whatever is lost; the model simplified may be known."""
+        named = simple or self.simplified(model)
         edges = [edge for edge in _splines(model) if edge in named.model.live()]
         for edge in _splines(named.model):
             curve = curves(named.model, self.x)[edge]
@@ -179,7 +184,7 @@ class Task:
             named = self.refit(with_symbols(named.model, {edge: best}), 12)
         return self._exchange(self.refit(named.model, 40), edges)
 
-    def _simplified(self, model: KAN) -> Named:
+    def simplified(self, model: KAN) -> Named:
         """Refit a network, name the edges that are straight anyway, and cut those that only the splines needed.
 
         A wide network has hundreds of both, which one by one would take a refit each.

@@ -96,7 +96,7 @@ def snap(model: KAN, x: Array, y: Array | None = None, *, library: Library = Non
     """
     task = task_for(model, x, y, library)
     work = copy.deepcopy(model).double()
-    return exact_constants(task, task.name_strictly(work) or task.name_anyhow(work)).to(model.dtype)
+    return exact_constants(task, task.name(work)).to(model.dtype)
 
 
 def task_for(model: KAN, x: Array, y: Array | None, library: Library) -> Task:
