@@ -41,6 +41,9 @@ POINTS = 100
 LARGEST = 60
 """Operations up to which forms are sought: sympy takes long on larger ones."""
 
+WHOLE = 1e-9
+"""How near to an integer a number is one, if the form then still agrees with the formula."""
+
 LARGEST_SEARCH = 28
 """Operations up to which sympy's own search for the simplest form is tried."""
 
@@ -159,15 +162,23 @@ def expression(tree: Tree, names: Sequence[str], rows: Rows, constants: Mapping[
     if sympy.count_ops(start) <= LARGEST:
         agrees = _Check(start, inside, rows, {signed.get(symbol, symbol): value for symbol, value in fixed.items()})
         for form in _forms(start):
-            if _size(form) < _size(best) and agrees(form):
+            if _is_shorter(form, best) and agrees(form):
                 best = form
     return best.subs({**dict(zip(inside, plain, strict=True)), **{there: here for here, there in signed.items()}})
 
 
-def _size(form: "Expr") -> tuple[int, int]:
+def _is_shorter(form: "Expr", other: "Expr") -> bool:
+    """Tell whether a form has fewer operations than another one, or as many and fewer letters."""
+    here, there = _operations(form), _operations(other)
+    return here < there or (here == there and len(str(form)) < len(str(other)))  # letters take ten times as long
+
+
+def _operations(form: "Expr") -> int:
+    """Return the number of operations; `x**y` counts as `exp(y*log(x))`, which is read more easily."""
     import sympy
 
-    return int(sympy.count_ops(form)), len(str(form))
+    hidden = sum(bool(p.exp.free_symbols and p.base.free_symbols) for p in form.atoms(sympy.Pow))
+    return int(sympy.count_ops(form)) + 2 * hidden
 
 
 def _forms(start: "Expr") -> "Iterator[Expr]":
@@ -193,6 +204,7 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
         lambda e: sympy.simplify(e) if sympy.count_ops(e) <= LARGEST_SEARCH and not _reads_once(e) else e,
         sympy.factor_terms,
         lambda e: sympy.expand(e, deep=False),
+        _whole_numbers,
     ]
     best = start
     for rewrite in rewrites:
@@ -202,7 +214,7 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
             except (ArithmeticError, AttributeError, TypeError, ValueError, NotImplementedError, RecursionError):
                 continue  # sympy cannot; the other forms remain
             yield found
-            if _size(found) < _size(best):
+            if _is_shorter(found, best):
                 best = found
 
 
@@ -289,6 +301,14 @@ def _without_absolutes(form: "Expr") -> "Expr":
     import sympy
 
     return form.replace(sympy.Abs, lambda u: u)
+
+
+def _whole_numbers(form: "Expr") -> "Expr":
+    """Return the form with integers for floating-point numbers that rewriting has left beside them."""
+    import sympy
+
+    near = {f: sympy.Integer(round(f)) for f in form.atoms(sympy.Float) if abs(f - round(f)) < WHOLE}
+    return form.xreplace(near)
 
 
 class _Check:
