@@ -82,6 +82,28 @@ class Interaction(Combination):
         return add(multiply(Number(c), p, add(q, Number(d / c))) if c else multiply(Number(d), p), Number(e))
 
 
+class InteractionAndTerm(Combination):
+    """Hold a product of two chains beside a third, `c p q + d r + e`."""
+
+    @staticmethod
+    def columns(values: Tensor) -> Tensor:
+        """Return what the fit is linear in, `(models, points, 3)`."""
+        p, q, r = values.unbind(1)
+        return torch.stack([p * q, r, torch.ones_like(p)], 2)
+
+    @staticmethod
+    def slopes(values: Tensor, coef: Tensor) -> Tensor:
+        """Return the derivative of the fit by each chain, `(models, 3, points)`."""
+        (p, q, r), c = values.unbind(1), coef[:, :1]
+        return torch.stack([c * q, c * p, coef[:, 1:2].expand_as(r)], 1)
+
+    def formula(self, coef: Sequence[float]) -> Tree:
+        """Return the fit in Variable(0)."""
+        p, q, r = map(chain_tree, self.chains)
+        c, d, e = coef
+        return add(multiply(Number(c), p, q), multiply(Number(d), r), Number(e))
+
+
 class SquaredSum(Combination):
     """Hold the square of a sum of two chains beside a constant, `(c p + d q)^2 + k`, by what that is linear in.
 

@@ -14,7 +14,16 @@ import torch
 from torch import Tensor
 
 from kanlens.budget import look
-from kanlens.chains import Chain, Combination, Interaction, ShiftedSquare, SquaredProduct, SquaredSum, project
+from kanlens.chains import (
+    Chain,
+    Combination,
+    Interaction,
+    InteractionAndTerm,
+    ShiftedSquare,
+    SquaredProduct,
+    SquaredSum,
+    project,
+)
 from kanlens.enumeration import AROUND, Columns, around, joined, of_the_square, of_the_variable
 from kanlens.functions import Function
 from kanlens.problems import EXPONENTIAL, IDENTITY, WAVES, Outer, Problem, outers
@@ -100,6 +109,19 @@ def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[
         yield _sums(problem, inner, beside, beside)
     for inner in inside:
         yield _products(problem, inner, beside, beside)
+
+
+def products_and_terms(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
+    """Yield a product of two functions of the variable beside a third one, `exp(-s) sin(5 s) + tanh(2 s)`."""
+    curve = Curve.of(problem)
+    if not _tells(curve, functions):
+        return
+    target, beside = Target.of(curve, IDENTITY), of_the_variable(curve.s, functions)
+    squares = of_the_square(beside, functions)
+    kinds = ((beside, beside), (squares, beside), (beside, squares)) if len(squares.place) else ((beside, beside),)
+    for inside, third in kinds:
+        triples = _best_triples(target, beside, inside, third)
+        yield _fitted(problem, target, [InteractionAndTerm(triple) for triple in triples])
 
 
 def covered_pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
@@ -255,6 +277,41 @@ def _best(gain: Tensor, beside: Columns, inside: Columns) -> list[tuple[Chain, C
         if len(chosen) == ROUNDS[0][0]:
             break
     return chosen
+
+
+def _best_triples(target: Target, beside: Columns, inside: Columns, third: Columns) -> list[tuple[Chain, Chain, Chain]]:
+    """Return the best products of two columns beside a third, a few of each three kinds of functions.
+
+    Scales of the third that lie side by side lead to the same fit, so that only the best of its neighbours goes on.
+    """
+    some = target.thinned()
+    p, q, r = beside.matrix[:, ::3], inside.matrix[:, ::3], third.matrix[:, ::3]
+    pairs = torch.cartesian_prod(torch.arange(len(p)), torch.arange(len(q)))
+    pairs = pairs[pairs[:, 0] <= pairs[:, 1]] if inside is beside else pairs
+    gain = _gain_of_sums(r, p[pairs[:, 0]] * q[pairs[:, 1]], some)
+    kinds = [_signed_kind(columns) for columns in (beside, inside, third)]
+    both = _numbered(kinds[0][pairs[:, 0]] * (1 + int(kinds[1].amax())) + kinds[1][pairs[:, 1]])
+    found: list[tuple[float, int, int, int]] = []
+    for columns, rows in itertools.product(_members(both), _members(_numbered(kinds[2]))):
+        best, place = gain[rows[:, None], columns].max(1)
+        peaks = _peaks(best)
+        chosen = torch.cat([pairs[columns[place[peaks]]], rows[peaks, None]], 1)
+        found += [(value, k, m, n) for value, (k, m, n) in zip(best[peaks].tolist(), chosen.tolist(), strict=True)]
+    found.sort(reverse=True)
+    return [(beside.chain(k), inside.chain(m), third.chain(n)) for _, k, m, n in found[: ROUNDS[0][0]]]
+
+
+def _signed_kind(columns: Columns) -> Tensor:
+    """Return a number for the functions that make a column, and for growth or decay, which no fit turns around."""
+    return 2 * columns.kind + (columns.letters[:, 0] < 0).long()
+
+
+def _peaks(gain: Tensor) -> Tensor:
+    """Return the places of the largest local maxima, a few at most."""
+    ends = gain.new_full((1,), -1.0)
+    around = torch.maximum(torch.cat([ends, gain[:-1]]), torch.cat([gain[1:], ends]))
+    places = (gain >= around).nonzero()[:, 0]
+    return places[gain[places].argsort(descending=True)][:SCALES]
 
 
 def _members(numbers: Tensor) -> tuple[Tensor, ...]:

@@ -80,7 +80,7 @@ def of_the_variable(s: Tensor, functions: Mapping[str, Function], coarse: bool =
     waves = scales if coarse else torch.linspace(0.4, TURNS * 2 * math.pi, 32, dtype=s.dtype) / size
     grids = {"sin": (waves, none), "cos": (waves, none), "tanh": (scales, none), "arctan": (scales, none)}
     grids |= {"exp": (torch.cat([scales, -scales]), none)}
-    grids |= dict.fromkeys(("x", "x^2", "x^3", "abs"), (one, none)) | dict.fromkeys(SHIFTED, (one, shifts))
+    grids |= dict.fromkeys(("x", "x^2", "x^3", "1/x", "abs"), (one, none)) | dict.fromkeys(SHIFTED, (one, shifts))
     chosen = tuple(functions[name] for name in grids if name in functions)
     letters = [torch.cartesian_prod(*grids[function.name]).view(-1, 2) for function in chosen]
     values = [function.torch(ab[:, :1] * s + ab[:, 1:]) for function, ab in zip(chosen, letters, strict=True)]

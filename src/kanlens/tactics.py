@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kanlens.agenda import Agenda
-from kanlens.compounds import compounds, covered_pairs, nested, pairs
+from kanlens.compounds import compounds, covered_pairs, nested, pairs, products_and_terms
 from kanlens.conditions import interior
 from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
@@ -274,7 +274,8 @@ class Tactics:
         """
         kinds, chains = univariate(problem, self.functions), nested(problem, self.functions)
         both = pairs(problem, self.functions) if not self.noisy else iter(())  # noise does not tell them apart
-        for some, count in ((kinds, 2), (both, 4), (chains, 1), (kinds, 1)):
+        three = products_and_terms(problem, self.functions) if not self.noisy else iter(())
+        for some, count in ((kinds, 2), (both, 4), (three, int(whole)), (chains, 1), (kinds, 1)):
             yield from self._try(itertools.islice(some, count))
         if self.noisy:
             yield from self._try(itertools.islice(kinds, 1))
@@ -282,7 +283,7 @@ class Tactics:
             return
         inside, covered = itertools.islice(kinds, 1), covered_pairs(problem, self.functions)
         deeper = compounds(problem, self.functions)
-        slow = itertools.chain(inside, itertools.islice(deeper, 2), both, covered, chains, deeper, kinds)
+        slow = itertools.chain(inside, itertools.islice(deeper, 2), three, both, covered, chains, deeper, kinds)
         self.agenda.push(1.0 if whole else COMPOUND, self._try(slow))
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
