@@ -20,7 +20,7 @@ from kanlens.chains import (
     chain_tree,
     project,
 )
-from kanlens.compounds import compounds, covered_pairs, nested, pairs, products_and_terms
+from kanlens.compounds import compounds, covered_pairs, nested, pairs
 from kanlens.enumeration import of_the_square, of_the_variable
 from kanlens.functions import LIBRARY
 from kanlens.problems import Problem
@@ -175,19 +175,6 @@ def test_a_constant_beside_their_square_is_found(law: Callable[[Tensor], Tensor]
     assert any(guess.error < 1e-20 and refit(guess.tree, whole.rows)[1] < 1e-20 for guess in likeliest)
 
 
-@pytest.mark.parametrize(
-    "law",
-    [
-        lambda s: torch.exp(-s) * torch.sin(5 * s) + torch.tanh(2 * s),
-        lambda s: s * torch.exp(-2 * s) + torch.cos(6 * s),
-        lambda s: torch.exp(-(s**2)) * torch.cos(7 * s) + s**3,
-        lambda s: torch.cos(4 * s**2) + s * torch.exp(-s),
-    ],
-)
-def test_a_product_of_two_functions_beside_a_third_is_found(law: Callable[[Tensor], Tensor]) -> None:
-    assert least(products_and_terms(problem(law), LIBRARY)) < 1e-20
-
-
 def test_few_points_and_few_functions_do_no_harm() -> None:
     few = Problem.of(Rows(S[:5, None], S[:5]))
     assert list(nested(few, LIBRARY)) == list(pairs(few, LIBRARY)) == list(compounds(few, LIBRARY)) == []
@@ -209,5 +196,3 @@ def test_pairs_are_found_of_a_library_without_squares() -> None:
     library = {name: LIBRARY[name] for name in ("sin", "exp")}
     assert least(pairs(problem(lambda s: torch.sin(2 * s) * torch.exp(-s)), library)) < 1e-20
     assert not len(of_the_square(of_the_variable(S, library), library).place)
-    both = products_and_terms(problem(lambda s: torch.sin(5 * s) * torch.exp(-s) + torch.exp(s / 2)), library)
-    assert least(both) < 1e-20

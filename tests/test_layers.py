@@ -24,7 +24,7 @@ FLOORS = (
     "enumeration single_index objective surgery choice structure problems sparse outliers",
     "growth arrangement univariate presentation",
     "compounds signomials pool",
-    "naming improvement verdict",
+    "naming improvement verdict triples",
     "training multivariate reductions hinges screening joins",
     "hypotheses separations unfolding single_nodes sharpening spans",
     "shears product_terms low_rank",

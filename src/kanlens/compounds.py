@@ -18,7 +18,6 @@ from kanlens.chains import (
     Chain,
     Combination,
     Interaction,
-    InteractionAndTerm,
     ShiftedSquare,
     SquaredProduct,
     SquaredSum,
@@ -81,7 +80,7 @@ class Target(NamedTuple):
 def nested(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
     """Yield guesses `t = c f(a g(s v) + b) + d`, the same inside an outer function, then three inside each other."""
     curve = Curve.of(problem)
-    if not _tells(curve, functions):
+    if not tells(curve, functions):
         return
     target, parts = Target.of(curve, IDENTITY), list(around(of_the_variable(curve.s, functions), functions))
     yield _alone(problem, target, target, parts)
@@ -97,7 +96,7 @@ def nested(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list
 def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
     """Yield sums and products of two functions of the variable, in a tenth of the time of :func:`compounds`."""
     curve = Curve.of(problem)
-    if not _tells(curve, functions):
+    if not tells(curve, functions):
         return
     beside, target = of_the_variable(curve.s, functions), Target.of(curve, IDENTITY)
     inside, squares = _covered(curve, ALSO), of_the_square(beside, functions)
@@ -111,23 +110,10 @@ def pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[
         yield _products(problem, inner, beside, beside)
 
 
-def products_and_terms(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
-    """Yield a product of two functions of the variable beside a third one, `exp(-s) sin(5 s) + tanh(2 s)`."""
-    curve = Curve.of(problem)
-    if not _tells(curve, functions):
-        return
-    target, beside = Target.of(curve, IDENTITY), of_the_variable(curve.s, functions)
-    squares = of_the_square(beside, functions)
-    kinds = ((beside, beside), (squares, beside), (beside, squares)) if len(squares.place) else ((beside, beside),)
-    for inside, third in kinds:
-        triples = _best_triples(target, beside, inside, third)
-        yield _fitted(problem, target, [InteractionAndTerm(triple) for triple in triples])
-
-
 def covered_pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterator[list[Guess]]:
     """Yield two functions of the variable inside a wave, or in a square as in `outer((c p(s) + d q(s) + e)^2 + k)`."""
     curve = Curve.of(problem)
-    if not _tells(curve, functions):
+    if not tells(curve, functions):
         return
     beside = of_the_variable(curve.s, functions)
     for inner in (Target.of(curve, outer) for outer in WAVES if outer.fits(curve.t)):
@@ -136,7 +122,7 @@ def covered_pairs(problem: Problem, functions: Mapping[str, Function]) -> Iterat
         yield _squares(kind, problem, inner, beside)
 
 
-def _tells(curve: Curve, functions: Mapping[str, Function]) -> bool:
+def tells(curve: Curve, functions: Mapping[str, Function]) -> bool:
     """Tell whether there are points and functions enough for functions beside and inside each other."""
     return len(curve.t) >= FEWEST and bool(functions.keys() & set(AROUND))
 
@@ -147,7 +133,7 @@ def compounds(problem: Problem, functions: Mapping[str, Function]) -> Iterator[l
     Products come first: they are fitted in half the time of sums.
     """
     curve = Curve.of(problem)
-    if not _tells(curve, functions):
+    if not tells(curve, functions):
         return
     beside, target = of_the_variable(curve.s, functions), Target.of(curve, IDENTITY)
     two = joined(list(around(beside, functions)))
@@ -181,22 +167,22 @@ def _alone(problem: Problem, target: Target, some: Target, parts: Iterable[Colum
             chains.append(part.chain(row))
         if len(chains) == ROUNDS[0][0]:
             break
-    return _fitted(problem, target, [Combination((chain,)) for chain in chains])
+    return fitted(problem, target, [Combination((chain,)) for chain in chains])
 
 
 def _sums(problem: Problem, target: Target, beside: Columns, inside: Columns) -> list[Guess]:
-    pairs = _best(_gain_of_sums(beside.matrix, inside.matrix, target), beside, inside)
-    return _fitted(problem, target, [Combination(pair) for pair in pairs])
+    pairs = _best(gain_of_sums(beside.matrix, inside.matrix, target), beside, inside)
+    return fitted(problem, target, [Combination(pair) for pair in pairs])
 
 
 def _products(problem: Problem, target: Target, beside: Columns, inside: Columns) -> list[Guess]:
     pairs = _best(_gain_of_products(beside.matrix, inside.matrix, target), beside, inside)
-    return _fitted(problem, target, [Interaction(pair) for pair in pairs])
+    return fitted(problem, target, [Interaction(pair) for pair in pairs])
 
 
 def _squares(kind: type[Combination], problem: Problem, target: Target, beside: Columns) -> list[Guess]:
     pairs = _best(_gain_of(kind, beside.matrix, target), beside, beside)
-    return _fitted(problem, target, [kind(pair) for pair in pairs])
+    return fitted(problem, target, [kind(pair) for pair in pairs])
 
 
 def _gain_of(kind: type[Combination], p: Tensor, target: Target) -> Tensor:
@@ -212,14 +198,14 @@ def _gain_of(kind: type[Combination], p: Tensor, target: Target) -> Tensor:
     return gain + gain.mT
 
 
-def _gain(uu: Tensor, vv: Tensor, uv: Tensor, ut: Tensor, vt: Tensor) -> Tensor:
+def gain(uu: Tensor, vv: Tensor, uv: Tensor, ut: Tensor, vt: Tensor) -> Tensor:
     """Return how much of a target's square two columns explain, from their products with each other and with it."""
     apart = uu * vv - uv.square()
     gain = (ut.square() * vv - 2 * ut * vt * uv + vt.square() * uu) / apart
     return torch.where(apart > ALIKE * uu * vv, torch.nan_to_num(gain), 0.0)
 
 
-def _centred(columns: Tensor, target: Target) -> Tensor:
+def centred(columns: Tensor, target: Target) -> Tensor:
     """Return columns `(n, points)` times the square root of the weight, less what a constant explains."""
     w = target.square.sqrt()
     unit, weighed = w / w.norm(), columns * w
@@ -229,15 +215,15 @@ def _centred(columns: Tensor, target: Target) -> Tensor:
 
 def _gain_alone(columns: Tensor, target: Target) -> Tensor:
     """Return how much of the target each column and a constant explain."""
-    q = _centred(columns, target)
-    gain: Tensor = (q @ _centred(target.tau, target)).square() / q.square().sum(1)
+    q = centred(columns, target)
+    gain: Tensor = (q @ centred(target.tau, target)).square() / q.square().sum(1)
     return torch.nan_to_num(gain)
 
 
-def _gain_of_sums(beside: Tensor, inside: Tensor, target: Target) -> Tensor:
+def gain_of_sums(beside: Tensor, inside: Tensor, target: Target) -> Tensor:
     """Return how much of the target each sum of two columns and a constant explains, `(beside, inside)`."""
-    p, q, t = (_centred(columns, target) for columns in (beside, inside, target.tau))
-    return _gain(p.square().sum(1)[:, None], q.square().sum(1)[None], p @ q.mT, (p @ t)[:, None], (q @ t)[None])
+    p, q, t = (centred(columns, target) for columns in (beside, inside, target.tau))
+    return gain(p.square().sum(1)[:, None], q.square().sum(1)[None], p @ q.mT, (p @ t)[:, None], (q @ t)[None])
 
 
 def _gain_of_products(p: Tensor, q: Tensor, target: Target) -> Tensor:
@@ -249,7 +235,7 @@ def _gain_of_products(p: Tensor, q: Tensor, target: Target) -> Tensor:
     uu = ppw @ q.square().mT - first.square() / total
     uv = ppw @ q.mT - first * second / total
     vv = ppw.sum(1)[:, None] - second.square() / total
-    return _gain(uu, vv, uv, (pw * t) @ q.mT, (pw @ t)[:, None])
+    return gain(uu, vv, uv, (pw * t) @ q.mT, (pw @ t)[:, None])
 
 
 def _best(gain: Tensor, beside: Columns, inside: Columns) -> list[tuple[Chain, Chain]]:
@@ -257,13 +243,13 @@ def _best(gain: Tensor, beside: Columns, inside: Columns) -> list[tuple[Chain, C
     if not gain.numel():
         return []
     parent = inside.parent if inside.inside is not None else torch.arange(len(inside.parent))  # each scale by itself
-    rows, columns = _numbered(beside.kind), _numbered(inside.kind * (1 + int(parent.amax())) + parent)
+    rows, columns = numbered(beside.kind), numbered(inside.kind * (1 + int(parent.amax())) + parent)
     best = gain.new_zeros(int(rows.amax()) + 1, gain.shape[1])
     best = best.scatter_reduce(0, rows[:, None].expand_as(gain), gain, "amax")  # (kinds beside, inside)
     whole = best.new_zeros(len(best), int(columns.amax()) + 1)
     whole = whole.scatter_reduce(1, columns.expand_as(best), best, "amax")  # (kinds beside, columns inside those)
     kind = torch.zeros(whole.shape[1], dtype=torch.long).scatter(0, columns, inside.kind).tolist()
-    above, within = _members(rows), _members(columns)
+    above, within = members(rows), members(columns)
     count: Counter[tuple[int, int]] = Counter()
     chosen: list[tuple[Chain, Chain]] = []
     for place in whole.flatten().argsort(descending=True)[:20000].tolist():
@@ -279,54 +265,19 @@ def _best(gain: Tensor, beside: Columns, inside: Columns) -> list[tuple[Chain, C
     return chosen
 
 
-def _best_triples(target: Target, beside: Columns, inside: Columns, third: Columns) -> list[tuple[Chain, Chain, Chain]]:
-    """Return the best products of two columns beside a third, a few of each three kinds of functions.
-
-    Scales of the third that lie side by side lead to the same fit, so that only the best of its neighbours goes on.
-    """
-    some = target.thinned()
-    p, q, r = beside.matrix[:, ::3], inside.matrix[:, ::3], third.matrix[:, ::3]
-    pairs = torch.cartesian_prod(torch.arange(len(p)), torch.arange(len(q)))
-    pairs = pairs[pairs[:, 0] <= pairs[:, 1]] if inside is beside else pairs
-    gain = _gain_of_sums(r, p[pairs[:, 0]] * q[pairs[:, 1]], some)
-    kinds = [_signed_kind(columns) for columns in (beside, inside, third)]
-    both = _numbered(kinds[0][pairs[:, 0]] * (1 + int(kinds[1].amax())) + kinds[1][pairs[:, 1]])
-    found: list[tuple[float, int, int, int]] = []
-    for columns, rows in itertools.product(_members(both), _members(_numbered(kinds[2]))):
-        best, place = gain[rows[:, None], columns].max(1)
-        peaks = _peaks(best)
-        chosen = torch.cat([pairs[columns[place[peaks]]], rows[peaks, None]], 1)
-        found += [(value, k, m, n) for value, (k, m, n) in zip(best[peaks].tolist(), chosen.tolist(), strict=True)]
-    found.sort(reverse=True)
-    return [(beside.chain(k), inside.chain(m), third.chain(n)) for _, k, m, n in found[: ROUNDS[0][0]]]
-
-
-def _signed_kind(columns: Columns) -> Tensor:
-    """Return a number for the functions that make a column, and for growth or decay, which no fit turns around."""
-    return 2 * columns.kind + (columns.letters[:, 0] < 0).long()
-
-
-def _peaks(gain: Tensor) -> Tensor:
-    """Return the places of the largest local maxima, a few at most."""
-    ends = gain.new_full((1,), -1.0)
-    around = torch.maximum(torch.cat([ends, gain[:-1]]), torch.cat([gain[1:], ends]))
-    places = (gain >= around).nonzero()[:, 0]
-    return places[gain[places].argsort(descending=True)][:SCALES]
-
-
-def _members(numbers: Tensor) -> tuple[Tensor, ...]:
+def members(numbers: Tensor) -> tuple[Tensor, ...]:
     """Return the places of each number from 0 on."""
     sizes: list[int] = numbers.bincount().tolist()
     return torch.split(numbers.argsort(stable=True), sizes)
 
 
-def _numbered(labels: Tensor) -> Tensor:
+def numbered(labels: Tensor) -> Tensor:
     """Return a number from 0 on for each different label."""
     numbers: Tensor = torch.unique(labels, return_inverse=True)[1]
     return numbers
 
 
-def _fitted(problem: Problem, target: Target, models: Sequence[Combination]) -> list[Guess]:
+def fitted(problem: Problem, target: Target, models: Sequence[Combination]) -> list[Guess]:
     """Return the models fitted, those that promise most longest."""
     weight = target.square.sqrt()
     floor = CERTAIN * Rows(target.s[:, None], target.tau, target.square).variance()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kanlens.agenda import Agenda
-from kanlens.compounds import compounds, covered_pairs, nested, pairs, products_and_terms
+from kanlens.compounds import compounds, covered_pairs, nested, pairs
 from kanlens.conditions import interior
 from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
@@ -30,6 +30,7 @@ from kanlens.signomials import FORMS, LONGER, NOISY, NOISY_LONGER, QUICK, signom
 from kanlens.single_nodes import single_nodes
 from kanlens.surrogate import Surrogate, quick_error, surrogate
 from kanlens.trees import Number, Sum
+from kanlens.triples import triples
 from kanlens.unfolding import unfolded
 from kanlens.univariate import Guess, univariate
 
@@ -274,8 +275,8 @@ class Tactics:
         """
         kinds, chains = univariate(problem, self.functions), nested(problem, self.functions)
         both = pairs(problem, self.functions) if not self.noisy else iter(())  # noise does not tell them apart
-        three = products_and_terms(problem, self.functions) if not self.noisy else iter(())
-        for some, count in ((kinds, 2), (both, 4), (three, int(whole)), (chains, 1), (kinds, 1)):
+        three = triples(problem, self.functions) if not self.noisy else iter(())
+        for some, count in ((kinds, 2), (both, 4), (three, 2 if whole else 0), (chains, 1), (kinds, 1)):
             yield from self._try(itertools.islice(some, count))
         if self.noisy:
             yield from self._try(itertools.islice(kinds, 1))
