@@ -42,6 +42,7 @@ LAWS = {
         2,
     ),
     "three features": (add(multiply(X, Y, Z), multiply(call("sin", 3, X), call("cos", 1, Y)), raise_to(Z, 2)), 3),
+    "a kink": (add(multiply(Call(LIBRARY["abs"], X), call("sin", 2, Y)), X), 2),
     "inside a logarithm": (
         Call(
             LIBRARY["log"], add(multiply(X, call("cos", 1, Y)), multiply(raise_to(Y, 2), call("exp", -1, X)), Number(3))

@@ -39,6 +39,9 @@ AS_GOOD = 2.0
 COARSE, FINER = 6, (12, 20, 30)
 """Intervals of the splines, and those of finer ones once there are curves to begin with."""
 
+KINKS = 2
+"""Powers from 0 up that the absolute value of a feature is multiplied by, for curves that have a kink at 0."""
+
 STEPS, PAUSE, GAIN = 60, 6, 0.2
 """Gauss-Newton steps; steps in which the error has to fall by this share, or they end."""
 
@@ -164,13 +167,15 @@ def _refined(fit: Decomposition, z: Tensor, tau: Tensor) -> Decomposition:
 
 def _wanted(products: int, features: int, intervals: int) -> int:
     """Return how many rows a fit wants."""
-    return EACH * products * features * BSpline(degree=5, intervals=intervals).size
+    return EACH * products * features * (BSpline(degree=5, intervals=intervals).size + KINKS)
 
 
 def _splines(z: Tensor, intervals: int) -> Tensor:
-    """Return splines of all features at the rows, `(features, rows, size)`, orthonormal there."""
+    """Return splines of all features at the rows, `(features, rows, size)`, orthonormal there, with a kink at 0."""
     basis, at = BSpline(degree=5, intervals=intervals), evenly(z).at
-    dense = basis.values(at, basis.grid(at.amin(0), at.amax(0)))
+    kink = torch.where((at.amin(0) < 0) & (at.amax(0) > 0), at.abs(), 0.0)
+    kinks = torch.stack([kink * at**power for power in range(KINKS)], 2)
+    dense = torch.cat([basis.values(at, basis.grid(at.amin(0), at.amax(0))), kinks], 2)
     return torch.stack([part @ torch.linalg.inv(upper_of(part)) * len(z) ** 0.5 for part in dense.unbind(1)])
 
 

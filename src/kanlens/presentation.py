@@ -196,6 +196,7 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
         lambda e: sympy.powsimp(sympy.expand_power_base(e)),
         _inside_roots,
         _factored_bases,
+        _factored_sums,
         _half_angles,
         _as_tangents,
         _added_tangents,
@@ -252,6 +253,16 @@ def _factored_bases(form: "Expr") -> "Expr":
         return sympy.powdenest(sympy.Pow(sympy.factor(power.base), power.exp))
 
     return form.replace(lambda e: e.is_Pow and e.base.is_Add and e.base.is_rational_function(), factored)
+
+
+def _factored_sums(form: "Expr") -> "Expr":
+    """Return the form with sums factored: a product may have been found as a square's three terms times a function."""
+    import sympy
+
+    def plain(e: "Expr") -> bool:
+        return bool(e.is_Add and e.is_polynomial() and not e.has(sympy.Float))
+
+    return form.replace(plain, sympy.factor)
 
 
 def _half_angles(form: "Expr") -> "Expr":
