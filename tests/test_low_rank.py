@@ -4,17 +4,20 @@ import math
 
 import numpy as np
 import pytest
+import sympy
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanlens.functions import LIBRARY
 from kanlens.low_rank import low_rank
+from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit
 from kanlens.spans import span_names
-from kanlens.trees import Call, Number, Tree, Variable, add, multiply, raise_to, values
+from kanlens.trees import Call, Number, Tree, Variable, add, multiply, planted, raise_to, values
 
+W = sympy.Wild("w")
 X, Y, Z = (Variable(k) for k in range(3))
 FUNCTIONS = {name: LIBRARY[name] for name in ("sin", "cos", "exp", "log", "sqrt", "tanh", "x^2", "abs")}
 
@@ -86,3 +89,16 @@ def test_curves_without_a_short_name_have_none() -> None:
     s = torch.linspace(0.1, 1, 300, dtype=torch.float64)
     curves = torch.stack([torch.special.bessel_j0(9 * s), torch.lgamma(s), torch.erf(3 * s)], 1)
     assert span_names(s, curves, 1e-8, FUNCTIONS) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["(x + sin(3*y/2))**2", "(sin(3*x/2) + 2*Abs(y))**2", "(x - y)**2*tanh(2*x)", "(x + tanh(y))**2"]
+)
+def test_a_square_found_as_its_three_terms_is_shown_as_a_square(text: str) -> None:
+    square = sympy.sympify(text)
+    terms = sympy.expand(square).replace(sympy.sin(W) ** 2, lambda w: (1 - sympy.cos(2 * w)) / 2)
+    tree = planted(terms, sympy.symbols("x y"))
+    assert tree is not None
+    x = torch.rand(200, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2 - 1
+    rows = Rows(x, values(tree, x))
+    assert expression(presentable(tree, rows), ["x", "y"], rows) == square

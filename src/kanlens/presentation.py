@@ -196,7 +196,6 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
         lambda e: sympy.powsimp(sympy.expand_power_base(e)),
         _inside_roots,
         _factored_bases,
-        _factored_sums,
         _half_angles,
         _as_tangents,
         _added_tangents,
@@ -206,6 +205,7 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
         sympy.factor_terms,
         lambda e: sympy.expand(e, deep=False),
         _whole_numbers,
+        _factored_sums,
     ]
     best = start
     for rewrite in rewrites:
@@ -256,13 +256,19 @@ def _factored_bases(form: "Expr") -> "Expr":
 
 
 def _factored_sums(form: "Expr") -> "Expr":
-    """Return the form with sums factored: a product may have been found as a square's three terms times a function."""
+    """Return the form with sums factored: a square may be found as its three terms, with `cos(2 u)` for `sin(u)^2`."""
     import sympy
 
-    def plain(e: "Expr") -> bool:
-        return bool(e.is_Add and e.is_polynomial() and not e.has(sympy.Float))
+    def factored(total: "Expr") -> "Expr":
+        double = {
+            sympy.cos(2 * u): 1 - 2 * sympy.sin(u) ** 2 for u in (wave.args[0] for wave in total.atoms(sympy.sin))
+        }
+        sizes = {size.args[0] ** 2: sympy.Dummy() ** 2 for size in total.atoms(sympy.Abs)}
+        back = {square.base: sympy.Abs(inside.base) for inside, square in sizes.items()}
+        there = {sympy.Abs(inside.base): square.base for inside, square in sizes.items()}
+        return sympy.factor(sympy.expand(total.xreplace(double)).xreplace(sizes).xreplace(there)).xreplace(back)
 
-    return form.replace(plain, sympy.factor)
+    return form.replace(lambda e: e.is_Add and not e.has(sympy.Float), factored)
 
 
 def _half_angles(form: "Expr") -> "Expr":
