@@ -179,39 +179,52 @@ def _splines(z: Tensor, intervals: int) -> Tensor:
     return torch.stack([part @ torch.linalg.inv(upper_of(part)) * len(z) ** 0.5 for part in dense.unbind(1)])
 
 
+class _Point(NamedTuple):
+    """Hold coefficients, the curves `(features, rows, products)` that they make, and what these leave `(rows,)`."""
+
+    coef: Tensor
+    curves: Tensor
+    left: Tensor
+
+    @classmethod
+    def of(cls, columns: Tensor, tau: Tensor, coef: Tensor) -> "_Point":
+        """Return the point at some coefficients."""
+        curves = columns @ coef
+        return cls(coef, curves, tau - curves.prod(0).sum(1))
+
+    @property
+    def error(self) -> float:
+        """Return the root mean square of what is left."""
+        return float(self.left.square().mean().sqrt())
+
+
 def _stepped(columns: Tensor, tau: Tensor, coef: Tensor) -> Decomposition:
     """Return the decomposition after damped Gauss-Newton steps in all coefficients."""
-    curves, damping, before = columns @ coef, 1e-2, math.inf
-    left = tau - curves.prod(0).sum(1)
-    error = float(left.square().mean().sqrt())
+    at, damping, before = _Point.of(columns, tau, coef), 1e-2, math.inf
     for step in range(STEPS):
         look()
         if step % PAUSE == 0:
-            if error > (1 - GAIN) * before or (step >= HOPELESS and error > NEAR):
+            if at.error > (1 - GAIN) * before or (step >= HOPELESS and at.error > NEAR):
                 break
-            before = error
-        moved, damping = _step(columns, curves, left, coef, damping)
+            before = at.error
+        moved, damping = _step(columns, tau, at, damping)
         if moved is None:
             break
-        coef = moved
-        curves = columns @ coef
-        left = tau - curves.prod(0).sum(1)
-        error = float(left.square().mean().sqrt())
-    return Decomposition(columns, coef, error * (len(tau) / (len(tau) - coef.numel())) ** 0.5)
+        at = moved
+    return Decomposition(columns, at.coef, at.error * (len(tau) / (len(tau) - coef.numel())) ** 0.5)
 
 
-def _step(columns: Tensor, curves: Tensor, left: Tensor, coef: Tensor, damping: float) -> tuple[Tensor | None, float]:
-    """Return coefficients that leave less, and the next damping; None if there are none."""
-    others = [_others(curves, k) for k in range(len(curves))]
+def _step(columns: Tensor, tau: Tensor, at: _Point, damping: float) -> tuple[_Point | None, float]:
+    """Return a point that leaves less, and the next damping; None if there is none."""
+    others = [_others(at.curves, k) for k in range(len(columns))]
     blocks = [(part[:, :, None] * o[:, None]).flatten(1) for part, o in zip(columns, others, strict=True)]
     jacobian = torch.cat(blocks, 1)
-    gram, slope = jacobian.mT @ jacobian / len(left), jacobian.mT @ left / len(left)
-    now = float(left.square().sum())
-    target = left + curves.prod(0).sum(1)
+    gram, slope = jacobian.mT @ jacobian / len(tau), jacobian.mT @ at.left / len(tau)
     while damping < 1e6:
         damped = gram + damping * torch.eye(len(gram), dtype=gram.dtype)
-        trial = _balanced(coef + torch.linalg.solve(damped, slope).view(len(coef), coef.shape[1], -1))
-        if float((target - (columns @ trial).prod(0).sum(1)).square().sum()) < now:
+        move = torch.linalg.solve(damped, slope).view(len(columns), columns.shape[2], -1)
+        trial = _Point.of(columns, tau, _balanced(at.coef + move))
+        if trial.error < at.error:
             return trial, max(damping / 5, 1e-12)
         damping *= 4
     return None, damping

@@ -263,10 +263,10 @@ def _factored_sums(form: "Expr") -> "Expr":
         double = {
             sympy.cos(2 * u): 1 - 2 * sympy.sin(u) ** 2 for u in (wave.args[0] for wave in total.atoms(sympy.sin))
         }
-        sizes = {size.args[0] ** 2: sympy.Dummy() ** 2 for size in total.atoms(sympy.Abs)}
-        back = {square.base: sympy.Abs(inside.base) for inside, square in sizes.items()}
-        there = {sympy.Abs(inside.base): square.base for inside, square in sizes.items()}
-        return sympy.factor(sympy.expand(total.xreplace(double)).xreplace(sizes).xreplace(there)).xreplace(back)
+        names = {size: sympy.Dummy() for size in total.atoms(sympy.Abs)}  # of which squares are those of what is inside
+        there = names | {size.args[0] ** 2: name**2 for size, name in names.items()}
+        back = {name: size for size, name in names.items()}
+        return sympy.factor(sympy.expand(total.xreplace(double)).xreplace(there)).xreplace(back)
 
     return form.replace(lambda e: e.is_Add and not e.has(sympy.Float), factored)
 

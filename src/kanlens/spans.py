@@ -20,10 +20,10 @@ POINTS = 150
 """Points, spread over the variable, at which functions are compared."""
 
 POWERS = (1, 2, 3, -1, -2)
-"""Powers of the variable that are tried themselves, and of the variable before a function."""
+"""Powers of the variable that are tried themselves."""
 
 BEFORE = (0, 1, -1)
-"""The same before a function."""
+"""Powers of the variable before a function."""
 
 SAME = 1e-3
 """Share of a function outside what is named already, up to which it says nothing new."""
