@@ -13,7 +13,7 @@ from kanlens.functions import lookup
 from kanlens.network import KAN, Edge, Width
 from kanlens.regrid import MARGIN, regrid
 from kanlens.scores import scores
-from kanlens.surgery import cut, keep, refine, with_symbols
+from kanlens.surgery import collect_constants, cut, keep, refine, with_symbols
 from samples import points, rich
 
 SINE = Candidate(lookup("sin"), (2.0, 0.5, -3.0, 0.25), 1.0)
@@ -24,6 +24,7 @@ OPERATIONS: dict[str, Callable[[KAN], KAN]] = {
     "keep": lambda model: keep(model, [[0, 3], [0, 1]]),
     "cut": lambda model: cut(model, model.live()[:4]),
     "with_symbols": lambda model: with_symbols(model, {model.live()[3]: SINE}),
+    "collect_constants": lambda model: collect_constants(with_symbols(model, {model.live()[3]: SINE})),
     "regrid": lambda model: regrid(model, points(50, 3, low=-3)),
 }
 
@@ -143,6 +144,18 @@ def test_a_symbol_is_set_with_its_constants_and_replaces_another() -> None:
     place = next(k for k, at in enumerate(zip(again.symbols[1].out, again.symbols[1].in_, strict=True)) if at == (0, 2))
     assert again.symbols[1].affine[place].tolist() == [1.0, 0.0, 2.0, 0.0]
     assert again.symbols[1].fixed[place].tolist() == [False, True, False, False]  # exp absorbs b
+
+
+def test_constants_become_part_of_another_symbol_of_their_node_or_of_one_constant() -> None:
+    constant = Candidate(lookup("0"), (1.0, 0.0, 1.0, 0.75), 1.0)
+    line = Candidate(lookup("x"), (1.0, 0.0, -2.0, 0.5), 1.0)
+    symbols = {Edge(0, 0, 0): constant, Edge(0, 0, 1): line, Edge(0, 0, 2): constant}
+    symbols |= {Edge(0, 1, 0): constant, Edge(0, 1, 2): constant}
+    model, x = with_symbols(rich(1), symbols), points(30, 3)
+    collected = collect_constants(model)
+    torch.testing.assert_close(collected(x), model(x))
+    gone = {Edge(0, 0, 0), Edge(0, 0, 2), Edge(0, 1, 2)}
+    assert set(model.live()) - set(collected.live()) == gone
 
 
 def test_moved_grids_span_the_data_and_keep_the_curves() -> None:

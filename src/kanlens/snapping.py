@@ -19,7 +19,7 @@ from kanlens.pace import Pace
 from kanlens.removal import take_away
 from kanlens.scores import scores
 from kanlens.solvers import LevenbergMarquardt, Stop
-from kanlens.surgery import cut, refine, spare, spared, straighten, with_symbols
+from kanlens.surgery import collect_constants, cut, refine, spare, spared, straighten, with_symbols
 from kanlens.training import fit
 
 COMPLEXITY_NATS = 1.5
@@ -191,7 +191,8 @@ class Task:
         """
         named = self._straight(self.refit(model, 20))
         strength = scores(named.model, self.x).edges
-        weight = {edge: float(strength[edge.layer][edge.out, edge.in_]) for edge in _splines(model)}
+        left = named.model.live()
+        weight = {e: float(strength[e.layer][e.out, e.in_]) for e in _splines(model) if e in left}
         weak = sorted((edge for edge in weight if weight[edge] < WEAK), key=weight.__getitem__)
 
         def without(whole: Named, edges: list[Edge]) -> Named | None:
@@ -212,7 +213,7 @@ class Task:
                 found[edge] = _constant(curve)
             elif "x" in self.library and (line := match(self.library["x"], curve)).r2 > 1 - STRAIGHT:
                 found[edge] = line
-        return self.judge(with_symbols(named.model, found)) if found else named
+        return self.judge(collect_constants(with_symbols(named.model, found))) if found else named
 
     def _name_edges(self, named: Named) -> Named | None:
         """Set a symbol on one edge after the other, with a refit of the rest each time.
@@ -280,6 +281,8 @@ class Task:
                 for other in self._alternatives(named.model, edge):
                     most = self.length(named) - 0.5
                     wanted = math.exp(2 * (most - self._plain_length(other)) / len(self.x)) - self.floor
+                    if wanted <= 0:  # its constants and symbols alone are too long
+                        continue
                     tried = self.refit(other, 15, wanted)
                     if self.length(tried) < most:
                         named = tried
@@ -291,13 +294,18 @@ class Task:
         """Return the network without the edge, if it can go, and with other symbols on it."""
         if edge not in model.live():
             return []
-        present, curve = model.symbol(edge), curves(model, self.x)[edge]
+        less = [cut(model, [edge])] if spare(model, edge) else []
+        present = model.symbol(edge)
+        if edge.layer == 0 and present is self.library.get("x") and self._is_pair(edge.in_):
+            return less
+        curve = curves(model, self.x, [edge])[edge]
         found = [match(function, curve) for function in self.library.values() if function is not present]
         likely = sorted((c for c in found if math.isfinite(c.r2)), key=lambda c: -c.r2)[:TRIALS]
-        return [
-            *([cut(model, [edge])] if spare(model, edge) else []),
-            *(with_symbols(model, {edge: c}) for c in likely),
-        ]
+        return [*less, *(with_symbols(model, {edge: c}) for c in likely)]
+
+    def _is_pair(self, column: int) -> bool:
+        """Tell whether a column has two values, through which every function is a line and no line is longer."""
+        return len(set(self.x[:, column].tolist())) <= 2
 
 
 def _constant(curve: Curve) -> Candidate:

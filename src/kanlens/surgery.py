@@ -187,6 +187,31 @@ def with_symbols(model: KAN, symbols: Mapping[Edge, Candidate]) -> KAN:
     return result
 
 
+def collect_constants(model: KAN) -> KAN:
+    """Return the same function, in which constant symbols are part of another symbol of their sub-node.
+
+    Only a sub-node whose symbols are all constants keeps one. A table of categories can have a hundred columns that
+    are constant at its rows, and to take them away by trials would take a fit for each group of them.
+
+    Examples
+    --------
+    >>> constant = Candidate(LIBRARY["0"], (1.0, 0.0, 1.0, 2.0), 1.0)
+    >>> line = Candidate(LIBRARY["x"], (1.0, 0.0, 1.0, 3.0), 1.0)
+    >>> model = with_symbols(KAN([2, 1]), {Edge(0, 0, 0): constant, Edge(0, 0, 1): line})
+    >>> float(collect_constants(model).symbols[0].affine[0, 3].detach())
+    5.0
+    """
+    result, gone = copy.deepcopy(model), list[Edge]()
+    for number, symbols in enumerate(result.symbols):
+        for node in set(symbols.out):
+            own = [e for e, out in enumerate(symbols.out) if out == node]
+            keeper = next((e for e in own if symbols.functions[e].name != "0"), own[0])
+            constants = [e for e in own if symbols.functions[e].name == "0" and e != keeper]
+            symbols.affine.data[keeper, 3] += symbols.affine.data[constants, 3].sum()
+            gone += [Edge(number, node, symbols.in_[e]) for e in constants]
+    return cut(result, gone)
+
+
 def spare(model: KAN, edge: Edge) -> bool:
     """Tell whether a sub-node keeps an edge when this one is cut."""
     return bool(spared(model, [edge]))
