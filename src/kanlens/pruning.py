@@ -28,6 +28,9 @@ NEAR = 3.0
 HOPELESS = 0.1
 """Error, a share of the targets' deviation, at which the trial of an edge ends after its first steps."""
 
+GAIN = 1e-2
+"""Share of the error that five steps of a refit have to save: less, and it would not change which network is kept."""
+
 RESTARTS = 3
 """Fresh starts that a smaller network gets when the nodes kept from the larger one do not do."""
 
@@ -154,7 +157,7 @@ class _Judge:
 
     def solver(self, model: KAN, steps: int) -> LevenbergMarquardt | LBFGS:
         """Return the method of a refit."""
-        return for_refit(model, len(self.x), steps)
+        return for_refit(model, len(self.x), steps, GAIN)
 
     def refit(self, model: KAN, steps: int, *, wanted: float = math.inf, hopeless: float = math.inf) -> _Tried:
         """Return a copy of a network, fitted without penalty; less far if it will not get to a wanted error."""
