@@ -14,17 +14,19 @@ import torch
 from torch import Tensor
 
 from kanlens.bases import BSpline
+from kanlens.candidates import Candidate
 from kanlens.choice import choose
 from kanlens.data import split
 from kanlens.errors import InputError
+from kanlens.functions import LIBRARY
 from kanlens.losses import measure
-from kanlens.network import KAN
+from kanlens.network import KAN, Edge
 from kanlens.objective import NetworkObjective
 from kanlens.regrid import MARGIN, regrid
 from kanlens.scores import scores
 from kanlens.solvers import LBFGS, Adam, LevenbergMarquardt, Solution, Solver, Stop
 from kanlens.sparsity import Sparsity
-from kanlens.surgery import refine
+from kanlens.surgery import refine, with_symbols
 from kanlens.training import fit
 from samples import points, rich, tutorial
 
@@ -489,3 +491,20 @@ def test_the_grids_of_a_trained_network_move_seldom_and_it_goes_on_all_the_same(
     fit(model, x, y, solver=(third := Noting(steps=15)))
     assert [run.steps for run in third.runs] == [4, 11]  # three steps more are worth no move of their own
     assert history.loss[-1] < 0.1 * history.loss[3]
+
+
+def test_steps_of_first_order_end_where_rounding_left_nothing_to_learn() -> None:
+    x = points(100, 1)
+    line = Candidate(LIBRARY["x"], (1.0, 0.0, 1.99, 0.49), 1.0)
+    histories, errors = [], []
+    for y in (2 * x + 0.5, (2 * x + 0.5).float()):
+        model = with_symbols(KAN([1, 1], dtype=torch.float64), {Edge(0, 0, 0): line})
+        histories.append(fit(model, x, y, solver=Adam(steps=600, rate=1e-3)))
+        errors.append(histories[-1].loss[-1] ** 0.5 / float(y.square().mean().sqrt()))
+    whole, single = histories
+    assert (whole.stop is Stop.EXACT, len(whole.loss)) == (False, 600)
+    assert single.stop is Stop.EXACT
+    assert len(single.loss) < 600
+    assert errors[1] < torch.finfo(torch.float32).eps / 2
+    pulled = with_symbols(KAN([1, 1], dtype=torch.float64), {Edge(0, 0, 0): line})
+    assert fit(pulled, x, (2 * x + 0.5).float(), solver=Adam(600, 1e-3), penalty=Sparsity()).stop is not Stop.EXACT

@@ -24,6 +24,7 @@ class Stop(Enum):
     STEPS = "The step budget is spent."
     CONVERGED = "The steps no longer change the result."
     PATIENCE = "The validation error has stopped falling."
+    EXACT = "The targets are met to half of their last digit."
     CALLBACK = "A callback asked to stop."
     INTERRUPTED = "It was interrupted; the best result so far is kept."
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from kanlens import shards
 from kanlens.checkpoints import Checkpoint, State, fingerprint, restore, snapshot
 from kanlens.choice import choose
-from kanlens.data import Array, split, table
+from kanlens.data import Array, precision, split, table
 from kanlens.errors import InputError
 from kanlens.jacobian import Parameters
 from kanlens.losses import Curved, Custom, Loss, SquaredError, measure
@@ -25,7 +25,7 @@ from kanlens.objective import NetworkObjective
 from kanlens.regrid import measured, stretch
 from kanlens.regrid import regrid as move_grids
 from kanlens.smoothness import Smoothness
-from kanlens.solvers import LevenbergMarquardt, Memory, Solver, Stop
+from kanlens.solvers import Adam, LevenbergMarquardt, Memory, Solver, Stop
 from kanlens.sparsity import Sparsity
 from kanlens.starting import aligned
 from kanlens.views import Viewable
@@ -169,6 +169,8 @@ def fit(
         logger.info(reason)
     with tqdm(total=chosen.steps, disable=not progress, desc="fit", leave=False) as bar:
         run = _Run(rows, penalty, kind, smoothness, held, patience, callback, bar, checkpoint)
+        if penalty is None and isinstance(kind, SquaredError) and isinstance(chosen, Adam):
+            run.round_off = _round_off(rows.y, precision(y))
         work, stop = run.train(work, chosen, regrid)
     _agree(work)
     _write_back(model, work)
@@ -246,6 +248,15 @@ def _write_back(model: KAN, work: KAN) -> None:
             mine.copy_(theirs)
 
 
+def _round_off(y: Tensor, digits: float) -> float:
+    """Return the mean square of what half a last digit of the targets is: the most that rounding has changed them.
+
+    Only methods of first order end there. One of second order gets there and to the bottom in the same few steps,
+    and constants of formulas want the bottom.
+    """
+    return float(shards.total(y.square().sum()) / shards.total(y.new_tensor(y.numel()))) * (0.5 * digits) ** 2
+
+
 def _segments(steps: int, first: int) -> list[int]:
     """Divide a step budget into 1, 2, 4, ... times a first number: the grids move often at first, when nodes do.
 
@@ -298,6 +309,7 @@ class _Run:
     callback: Callback | None
     bar: "tqdm[Never]"
     checkpoint: Checkpoint | None = None
+    round_off: float = 0.0
     losses: list[float] = field(default_factory=list)
     validations: list[float] = field(default_factory=list)
     penalties: list[float] = field(default_factory=list)
@@ -430,6 +442,8 @@ class _Run:
             asked = bool(self.callback(len(self.losses), value, self.objective.model))
             if bool(shards.highest(torch.tensor(int(asked)))):
                 return Stop.CALLBACK
+        if self.losses[-1] < self.round_off:
+            return Stop.EXACT
         if self.memory and self.checkpoint and time.monotonic() - self.written >= self.checkpoint.seconds:
             self._write(None)
         return None
