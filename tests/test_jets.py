@@ -127,6 +127,27 @@ def test_autograd_is_not_asked_where_derivatives_are_carried(monkeypatch: pytest
     torch.testing.assert_close(hessians(model, x), wanted[1])
 
 
+def test_points_that_come_again_are_looked_up_and_others_noticed(model: KAN) -> None:
+    x, other = points(), points(40, reach=1.3)
+    for at, factor in ((x, 1.0), (x, 1.0), (x, 0.7), (other, 1.0), (x, 1.0), (x, 1.0)):
+        at.mul_(factor)
+        for mine, theirs in zip(orders(model, at), orders(Plain(model), at), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_a_single_layer_is_a_product_of_matrices_at_points_that_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = network([2, 1]), points()
+    wanted = [gradients(model, x) for _ in range(2)]
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("kanlens.jets._Place", refuse)
+    torch.testing.assert_close(gradients(model, x), wanted[0])
+    with pytest.raises(AssertionError):
+        gradients(model, x + 0.01)
+
+
 def test_a_jet_holds_values_slopes_and_curvatures(model: KAN) -> None:
     x = points()
     found = model.jet(x, 2)

@@ -16,7 +16,7 @@ A. Griewank and A. Walther, *Evaluating Derivatives* (2008), chapter 13, on Tayl
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
@@ -50,6 +50,15 @@ class Pieces:
     middles: Tensor
     derivatives: Tensor
     orders: int
+    latest: "list[_Repeated]" = field(default_factory=list, repr=False)
+
+    def repeated(self, x: Tensor, residual: str) -> "_Repeated | None":
+        """Return what is known of points `(in, batch)` if they are those of the last time, as they are in a loop."""
+        if self.latest and self.latest[0].is_of(x, residual):
+            return self.latest[0]
+        few = x.numel() * self.derivatives.shape[1] <= WORK
+        self.latest[:] = [_Repeated(x.clone(), residual)] if few else []
+        return None
 
     @classmethod
     @torch.no_grad()
@@ -174,9 +183,12 @@ def carry(x: Tensor, stages: Sequence[Stage], order: int, places: "list[_Place |
     places = [] if places is None else places
     jet = Jet(x)
     for number, stage in enumerate(stages):
+        known = None if number or x.requires_grad or stage.pieces is None else stage.pieces.repeated(x, stage.residual)
         if number == len(places):
-            places.append(None if stage.pieces is None else _Place(jet.values.detach(), stage.pieces, stage.residual))
-        jet = _summed(jet, curves(jet.values, stage, order + 1, places[number]), first=not number)
+            places.append(None)
+        if known is None and places[number] is None and stage.pieces is not None:
+            places[number] = _Place(jet.values.detach(), stage.pieces, stage.residual)
+        jet = _summed(jet, curves(jet.values, stage, order + 1, known or places[number]), first=not number)
         if stage.products:
             jet = _multiplied(jet, stage)
     return jet
@@ -210,13 +222,17 @@ def _multiplied(jet: Jet, stage: Stage) -> Jet:
     return Jet(values, *rest)
 
 
-def curves(x: Tensor, stage: Stage, count: int, place: "_Place | None") -> Sequence[Tensor]:
+def curves(x: Tensor, stage: Stage, count: int, place: "_Place | _Repeated | None") -> Sequence[Tensor]:
     """Return the edges' functions and derivatives at `x (in, batch)`, `count` in all, each `(in, out, batch)`."""
     named = [] if stage.symbols is None else _named(x, stage.symbols, stage.coef, count)
     if place is None:
         return named
-    local = torch.bmm(stage.coef.transpose(0, 1), place.pieces.derivatives)  # (in, out, orders x intervals)
-    found: tuple[Tensor, ...] = _applied(_Curves, x, local, stage.weight, count, place)
+    found: Sequence[Tensor]
+    if isinstance(place, _Repeated):
+        found = place.curves(stage, count)
+    else:
+        local = torch.bmm(stage.coef.transpose(0, 1), place.pieces.derivatives)  # (in, out, orders x intervals)
+        found = _applied(_Curves, x, local, stage.weight, count, place)
     return [spline + symbol for spline, symbol in zip(found, named, strict=True)] if named else found
 
 
@@ -270,6 +286,40 @@ class _Place:
         index = self.interval[:, None].expand(-1, out * orders, -1)
         found = local.view(inputs, out * orders, -1).gather(2, index)
         return found.view(inputs, out, orders, -1).unbind(2)
+
+
+class _Repeated:
+    """Hold points `(in, batch)` that are asked for again and again, and what the basis functions are there.
+
+    A loop of one's own derives the same network at the same points thousands of times: curves are then a product of
+    matrices, and so are their derivatives by the coefficients.
+    """
+
+    def __init__(self, x: Tensor, residual: str) -> None:
+        self.x, self.residual = x, residual
+        self._tables: list[Tensor] = []
+        self._rises: list[Tensor] = []
+
+    def is_of(self, x: Tensor, residual: str) -> bool:
+        """Tell whether these are the points and the residual function."""
+        return self.residual == residual and self.x.shape == x.shape and torch.equal(self.x, x)
+
+    def curves(self, stage: Stage, count: int) -> list[Tensor]:
+        """Return the edges' functions and their derivatives, each `(in, out, batch)`."""
+        assert stage.pieces is not None
+        if len(self._tables) < count:
+            with torch.no_grad():
+                place = _Place(self.x, stage.pieces, self.residual)
+                self._tables = _evaluated(
+                    stage.pieces.derivatives.contiguous(), None, place, stage.pieces.orders, count
+                )
+                self._rises = [] if stage.weight is None else place.rises(count)
+        coef = stage.coef.transpose(0, 1)
+        found = [torch.bmm(coef, table) for table in self._tables[:count]]
+        if stage.weight is None:
+            return found
+        column = stage.weight.T[..., None]
+        return [torch.addcmul(each, column, rise) for each, rise in zip(found, self._rises, strict=False)]
 
 
 def _evaluated(local: Tensor, weight: Tensor | None, place: _Place, orders: int, count: int) -> list[Tensor]:
