@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kan import KAN, LBFGS, batch_jacobian
+from kan.hops import Hops
 from kanlens import descent
 
 
@@ -100,3 +101,10 @@ def test_near_a_minimum_more_updates_are_kept_than_were_asked_for() -> None:
             optimizer.step(closure_of(optimizer, lambda point=point: (sizes * point**2).sum(), []))  # type: ignore[misc]
         left.append(float((sizes * point**2).sum().detach()))
     assert left[0] < 1e-3 * left[1]
+
+
+def test_another_start_is_as_large_as_the_parameters_unless_they_ran_away() -> None:
+    values = [torch.tensor([[3.0, -50.0]]), torch.empty(0)]
+    near, far = (Hops().start([factor * each for each in values]).values for factor in (1.0, 1e6))
+    torch.testing.assert_close(near[0].abs(), values[0].abs())
+    torch.testing.assert_close(far[0].abs(), values[0].abs() * 2)

@@ -20,6 +20,11 @@ PROMISING = 0.1
 """Share of its loss that each step from another start has to gain, or a new one is tried."""
 
 
+RUNAWAY = 100.0
+"""Size that no parameter of another start exceeds: losses of ratios leave the size open, and then it may have grown to
+millions, from where no step leads anywhere."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Hold parameters, what an optimiser has learnt of the curvature there, and its unit of the loss."""
@@ -68,10 +73,12 @@ class Hops:
     def start(self, parameters: Sequence[Tensor]) -> Place:
         """Return another start."""
         generator, turned = torch.Generator().manual_seed(self.starts), []
+        largest = max((float(values.abs().amax()) for values in parameters if values.numel()), default=0.0)
+        shrunk = min(1.0, RUNAWAY / max(largest, RUNAWAY))
         for values in parameters:
             shape = (*values.shape[:2], *(1 for _ in values.shape[2:]))
             signs = torch.randint(2, shape, generator=generator, device="cpu") * 2 - 1
-            turned.append(values * signs.to(values))
+            turned.append(values * signs.to(values) * shrunk)
         return Place(turned, defaultdict(dict))
 
     def compare(self, home: float, there: float, place: Place) -> tuple[bool, "Hops"]:
