@@ -82,14 +82,14 @@ def joins(
 def named(problem: Problem, node: Node, z: Tensor, functions: Mapping[str, Function]) -> Iterator[Problem]:
     """Yield problems in which a node's curves at the rows `z` have names, likely ones first."""
     others = [Variable(k) for k in range(problem.size) if k not in node.features]
-    trees = _possible(node, z, functions) if others else _fitted(problem, node, z, functions)
+    trees = formulas(node, z, functions) if others else _fitted(problem, node, z, functions)
     for tree in itertools.islice(trees, NAMED):
         smaller = problem.reduced([tree, *others])
         if smaller is not None:
             yield smaller
 
 
-def _possible(node: Node, z: Tensor, functions: Mapping[str, Function], plain: bool = False) -> Iterator[Tree]:
+def formulas(node: Node, z: Tensor, functions: Mapping[str, Function], plain: bool = False) -> Iterator[Tree]:
     """Yield formulas of a node."""
     curves = [(z[:, k], curve) for k, curve in zip(node.features, node.curves, strict=True)]
     doubts = [DOUBT * node.misfit / float(curve.std()) for curve in node.curves]
@@ -107,13 +107,13 @@ def _fitted(problem: Problem, node: Node, z: Tensor, functions: Mapping[str, Fun
     spread = float(t.std())
     fits: list[tuple[Tree, float]] = []
     for plain in (True, False):
-        trees = itertools.islice(_possible(node, z, functions, plain), CHOICES)
+        trees = itertools.islice(formulas(node, z, functions, plain), CHOICES)
         fits += [fitted_formula(tree, z_first, t) for tree in dict.fromkeys(trees)]
         least = min((error for _, error in fits), default=math.inf)
         if least < max(RIGHT * node.misfit, EXACT) * spread:
             break
     close = [fit for fit in fits if fit[1] <= max(WORSE * least, EXACT * spread)]
-    best = sorted(close, key=lambda fit: _price(fit[0], fit[1], EXACT * spread))
+    best = sorted(close, key=lambda fit: price(fit[0], fit[1], EXACT * spread))
     return (tree if error < EXACT * spread else _simple(tree, z_first, t) for tree, error in best)
 
 
@@ -130,7 +130,7 @@ def _simple(tree: Tree, z: Tensor, t: Tensor) -> Tree:
     return snapped(taken_out(tree, "first")[-1], fit, 0.0)
 
 
-def _price(tree: Tree, error: float, floor: float) -> float:
+def price(tree: Tree, error: float, floor: float) -> float:
     """Return about the bits of a description by a formula."""
     return 20 * math.log2(error + floor + 1e-300) + 4 * complexity(tree)
 

@@ -44,8 +44,8 @@ LARGEST = 60
 WHOLE = 1e-9
 """How near to an integer a number is one, if the form then still agrees with the formula."""
 
-LARGEST_SEARCH = 28
-"""Operations up to which sympy's own search for the simplest form is tried."""
+LARGEST_SEARCH, INEXACT = 28, 3
+"""Operations, and numbers that are not exact, up to which sympy's own search for the simplest form is tried."""
 
 
 def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
@@ -201,7 +201,7 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
         _added_tangents,
         _without_signs,
         _without_absolutes,
-        lambda e: sympy.simplify(e) if sympy.count_ops(e) <= LARGEST_SEARCH and not _reads_once(e) else e,
+        lambda e: sympy.simplify(e) if _is_searched(e) else e,
         sympy.factor_terms,
         lambda e: sympy.expand(e, deep=False),
         _whole_numbers,
@@ -217,6 +217,17 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
             yield found
             if _is_shorter(found, best):
                 best = found
+
+
+def _is_searched(form: "Expr") -> bool:
+    """Tell whether sympy's own search may find a shorter form in little time.
+
+    It wants exact numbers: between functions of others there is no identity, and it looks for one for minutes.
+    """
+    import sympy
+
+    few = len(form.atoms(sympy.Float)) <= INEXACT
+    return few and sympy.count_ops(form) <= LARGEST_SEARCH and not _reads_once(form)
 
 
 def _reads_once(form: "Expr") -> bool:

@@ -58,17 +58,20 @@ class _Point(NamedTuple):
     jacobian: Tensor
 
     @classmethod
-    def of(cls, inner: Inner, constants: Tensor, t: Tensor, outer: BSpline) -> "_Point | None":
+    def of(cls, inner: Inner, constants: Tensor, t: Tensor, outer: BSpline, beside: Inner | None) -> "_Point | None":
         """Return the point at some constants, None where the values are not finite or do not change."""
         v, slopes = inner(constants)
+        term, steps = beside(constants) if beside is not None else (torch.zeros_like(t), torch.zeros_like(slopes))
         if not (torch.isfinite(v).all() and float(v.std()) > 1e-12 * float(v.abs().amax())):
             return None
+        t = t - term
         columns, steep = outer.values_and_slopes(v[:, None], outer.adapted(v[:, None], UNIFORMITY))
         ridge = RIDGE * torch.eye(outer.size, dtype=v.dtype)
         basis, upper = torch.linalg.qr(torch.cat([columns[:, 0], ridge]))
         basis = basis[: len(v)]
         coef = torch.linalg.solve_triangular(upper, (basis.mT @ t)[:, None], upper=True)[:, 0]
-        raw = torch.nan_to_num((steep[:, 0] @ coef)[:, None] * slopes, nan=0.0, posinf=0.0, neginf=0.0)
+        raw = (steep[:, 0] @ coef)[:, None] * slopes + steps
+        raw = torch.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
         return cls(t - columns[:, 0] @ coef, raw - basis @ (basis.mT @ raw))
 
     @property
@@ -77,9 +80,19 @@ class _Point(NamedTuple):
         return float(self.residual.square().mean().sqrt())
 
 
-def fitted(inner: Inner, constants: Tensor, t: Tensor, outer: BSpline = OUTER, steps: int = STEPS) -> Fit:
-    """Return the constants after damped Gauss-Newton steps; they end where the error hardly falls any more."""
-    at = _Point.of(inner, constants, t, outer)
+def fitted(
+    inner: Inner,
+    constants: Tensor,
+    t: Tensor,
+    outer: BSpline = OUTER,
+    steps: int = STEPS,
+    beside: Inner | None = None,
+) -> Fit:
+    """Return the constants after damped Gauss-Newton steps; they end where the error hardly falls any more.
+
+    What is `beside` the unknown function is a term of the law.
+    """
+    at = _Point.of(inner, constants, t, outer, beside)
     if at is None:
         return Fit(constants, math.inf)
     damping, before = 1e-2, math.inf
@@ -90,7 +103,7 @@ def fitted(inner: Inner, constants: Tensor, t: Tensor, outer: BSpline = OUTER, s
                 break
             before = at.error
         moved = constants + gauss_newton(at.jacobian, at.residual, None, damping)[0]
-        there = _Point.of(inner, moved, t, outer)
+        there = _Point.of(inner, moved, t, outer, beside)
         if there is not None and there.error < at.error:
             constants, at, damping = moved, there, max(damping / 8, 1e-12)
         else:

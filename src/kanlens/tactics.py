@@ -16,6 +16,7 @@ from kanlens.improvement import Improvement
 from kanlens.joins import folded, joins, nodes, variants
 from kanlens.low_rank import low_rank
 from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
+from kanlens.node_sums import node_sums
 from kanlens.nodes import products, scaled_products
 from kanlens.pool import Pool
 from kanlens.problems import Problem
@@ -78,6 +79,9 @@ IN_VAIN = 20.0
 
 INSIDE = 2.5
 """Rank under noise of functions inside each other of a feature that a reduction has left."""
+
+CURVED = 1.5
+"""Added to the rank of nodes of curves beside a product."""
 
 COMPOUND = 4.0
 """Rank of pairs of functions of a feature that a reduction has left."""
@@ -205,6 +209,7 @@ class Tactics:
             self._push_nodes(problem, problem.size + (0.3 if late else -1.01), error)
         self.agenda.push(10 + problem.size, self._slow(problem, error, above))
         self._by_derivatives(problem, smooth, error)
+        self._push_node_sums(problem, error, above)
         if self.noisy:
             yield from self._by_trial(problem, smooth, error)
         else:  # what a stand-in takes for noise may also be a kink, so that derivatives are asked in either case
@@ -363,6 +368,24 @@ class Tactics:
         for smaller in itertools.islice(found, 1):
             self.agenda.push(1, self.solve(smaller, error))
             self.agenda.push(rank, self._by_nodes(found, rank, error))
+            yield
+
+    def _push_node_sums(self, problem: Problem, error: float, above: float) -> None:
+        """Let nodes beside a product wait; in vain they take a second, or three of three features."""
+        if self.noisy and above < math.inf:
+            return
+        rank = problem.size - ((1.35 if problem.size == 2 else 0.98) if above == math.inf else 0.3)
+        found = node_sums(problem, self.functions, self.agenda.budget.late)
+        if self.noisy:  # what a stand-in takes for a little noise may be as steep as a cone
+            rank += 1.4 if error > SLIGHT * self.spread else 0.3
+        self.agenda.push(rank, self._by_node_sums(found, rank, max(error, 10 * CURVE * self.spread)))
+
+    def _by_node_sums(self, found: Iterator[list[Problem]], rank: float, error: float) -> Iterator[None]:
+        """Push the problem of a plain node that stands beside a product; nodes of curves wait."""
+        for some in itertools.islice(found, 1):
+            for smaller in some:
+                self.agenda.push(0.6, self.solve(smaller, error))
+            self.agenda.push(rank + CURVED, self._by_node_sums(found, rank, error))
             yield
 
     def _slow(self, problem: Problem, error: float, above: float) -> Iterator[None]:
