@@ -22,6 +22,7 @@ from kanlens.budget import Budget, TimeIsUpError, watched
 from kanlens.compounds import nested
 from kanlens.constants import Named
 from kanlens.hinges import hinges
+from kanlens.joins import distance
 from kanlens.multivariate import few_terms, power_products, sums
 from kanlens.naming import curve_names
 from kanlens.nodes import products
@@ -897,3 +898,31 @@ def test_a_cone_is_followed_though_no_stand_in_follows_its_tip() -> None:
     front = found(x, torch.sin(3 * x.square().sum(1).sqrt()), seconds=60)
     assert front.exact
     assert error(front, "sin(3*sqrt(a**2 + b**2))", x) < 1e-8
+
+
+def test_equal_factors_are_written_as_a_power() -> None:
+    x = points(400, 2, -1, 1)
+
+    def once(second: float) -> Tree:
+        return apply(LIBRARY["tanh"], add(Variable(0), multiply(Number(second), Variable(1))))
+
+    rows = Rows(x, tree_values(once(2.0), x).square())
+    shown = presentable(multiply(once(2 + 6e-8), once(2 - 6e-8)), rows)
+    assert shape(shown) == "(^ (tanh (+ (* 2 x1) x0)) 2)"
+    apart = multiply(once(2.0), once(2.001))
+    assert shape(presentable(apart, Rows(x, tree_values(apart, x)))).count("tanh") == 2
+
+
+def test_a_sum_of_squares_is_also_looked_at_as_a_distance() -> None:
+    x = points(100, 2, -1, 1)
+    problem = Problem.of(Rows(x, x.sum(1)))
+    first, second = (raise_to(Variable(k), 2) for k in range(2))
+
+    def root(*terms: Tree) -> Problem | None:
+        smaller = problem.reduced([add(*terms)])
+        return None if smaller is None else distance(smaller)
+
+    found = root(first, multiply(Number(2.0), second))
+    assert found is not None
+    torch.testing.assert_close(found.z[:, 0], (x[:, 0] ** 2 + 2 * x[:, 1] ** 2).sqrt())
+    assert root(first, Variable(1)) is root(first) is root(first, multiply(Number(-1.0), second)) is None

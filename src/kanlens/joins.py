@@ -10,6 +10,7 @@ a sum or a product of edges.
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ from kanlens.problems import Problem
 from kanlens.single_index import fitted_formula
 from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
-from kanlens.trees import Call, Tree, Variable, complexity, substitute
+from kanlens.trees import Call, Number, Power, Product, Sum, Tree, Variable, complexity, raise_to, substitute
 
 MISFIT = 0.03
 """Smallest singular value, functions having unit size, up to which features may belong together."""
@@ -211,6 +212,19 @@ def folded(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Prob
             smaller = problem.reduced(features)
             if smaller is not None:
                 yield smaller
+
+
+def distance(problem: Problem) -> Problem | None:
+    """Return the problem in the root of the only feature if that is a sum of squares; None if it is none.
+
+    People write functions of distances: in their squares, most have one more function inside.
+    """
+    column = problem.columns[0]
+    terms = column.terms if isinstance(column, Sum) else ()
+    parts = [term.factors if isinstance(term, Product) else (term,) for term in terms]
+    sides = [[factor for factor in factors if not isinstance(factor, Number)] for factors in parts]
+    squares = all(len(side) == 1 and isinstance(side[0], Power) and side[0].exponent == 2 for side in sides)
+    return problem.reduced([raise_to(Variable(0), Fraction(1, 2))]) if terms and squares else None
 
 
 def _sum(group: Sequence[int], splines: Sequence[Spline], slopes: Tensor) -> Node | None:

@@ -19,8 +19,10 @@ from kanlens.trees import (
     children,
     complexity,
     multiply,
+    numbers,
     raise_to,
     rebuild,
+    shape,
     symbolic,
     values,
     whole,
@@ -41,6 +43,9 @@ POINTS = 100
 LARGEST = 60
 """Operations up to which forms are sought: sympy takes long on larger ones."""
 
+ALIKE = 1e-3
+"""Difference of constants, as a share of them, up to which two factors may be one, squared."""
+
 WHOLE = 1e-9
 """How near to an integer a number is one, if the form then still agrees with the formula."""
 
@@ -55,6 +60,7 @@ def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
     tree = merged(_as_signs(tree, rows, 1.01 * error + 400 * floor))
+    tree = _fitted_alike(_with_powers(tree), tree, rows, 1.01 * error + 400 * floor)
     found = [name_constants(tree, rows, named=named)]
     ends: tuple[Literal["first", "last"], ...] = ("first", "last")
     for end in ends:
@@ -95,6 +101,41 @@ def _length(tree: Tree) -> float:
     from kanlens.trees import numbers
 
     return sum(number.exact.bits for number in numbers(tree) if number.exact is not None)
+
+
+def _fitted_alike(changed: Tree, tree: Tree, rows: Rows, allowed: float) -> Tree:
+    """Return a changed formula with its constants fitted if it is no worse than allowed, else the formula."""
+    if changed == tree:
+        return tree
+    fitted, error = refit(changed, rows)
+    return fitted if error <= allowed else tree
+
+
+def _with_powers(tree: Tree) -> Tree:
+    """Return the tree with nearly equal factors as powers of one of them.
+
+    Data tell their common constants, but of two the difference only to half of the digits, so that none got a name.
+    """
+    below = [_with_powers(child) for child in children(tree)]
+    tree = rebuild(tree, below) if below else tree
+    if not isinstance(tree, Product):
+        return tree
+    groups: list[list[Tree]] = []
+    for factor in tree.factors:
+        alike = next((group for group in groups if _are_alike(group[0], factor)), None)
+        if alike is None:
+            groups.append([factor])
+        else:
+            alike.append(factor)
+    return multiply(*(raise_to(group[0], len(group)) for group in groups))
+
+
+def _are_alike(first: Tree, second: Tree) -> bool:
+    """Tell whether two formulas are the same but for small differences of their constants."""
+    if isinstance(first, Number) or shape(first) != shape(second):
+        return False
+    pairs = zip(numbers(first), numbers(second), strict=True)
+    return all(abs(one.value - other.value) <= ALIKE * abs(one.value) for one, other in pairs)
 
 
 def _gathered(tree: Tree, end: Literal["first", "last"]) -> Tree:

@@ -13,7 +13,7 @@ from kanlens.conditions import interior
 from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
-from kanlens.joins import folded, joins, nodes, variants
+from kanlens.joins import distance, folded, joins, nodes, variants
 from kanlens.low_rank import low_rank
 from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
 from kanlens.node_sums import node_sums
@@ -187,6 +187,9 @@ class Tactics:
         if problem.size == 1:
             for plain, inner in unfolded(problem) if not self.noisy else ():
                 self.agenda.push(0.9 if plain else 1.5, self.solve(inner, error))
+            root = distance(problem)
+            if root is not None:  # even functions are smoother in the square
+                self.agenda.push(0.95, self.solve(root, max(error, CURVE * self.spread)))
             yield from self._of_one(problem, whole=above == math.inf)
             return
         yield from self._try(scaled_products(problem, self.functions))
