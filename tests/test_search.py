@@ -29,7 +29,7 @@ from kanlens.nodes import products
 from kanlens.pool import Pool
 from kanlens.presentation import expression, presentable
 from kanlens.problems import TARGET, Problem
-from kanlens.reductions import indices, pairs, powers, scalings, scatter
+from kanlens.reductions import at_a_glance, indices, pairs, powers, scalings, scatter
 from kanlens.refit import (
     Rows,
     deviations,
@@ -926,3 +926,14 @@ def test_a_sum_of_squares_is_also_looked_at_as_a_distance() -> None:
     assert found is not None
     torch.testing.assert_close(found.z[:, 0], (x[:, 0] ** 2 + 2 * x[:, 1] ** 2).sqrt())
     assert root(first, Variable(1)) is root(first) is root(first, multiply(Number(-1.0), second)) is None
+
+
+@pytest.mark.parametrize("node", [lambda x: x.norm(dim=1), lambda x: x[:, 0] - x[:, 1]])
+def test_a_feature_that_is_all_that_matters_is_seen_without_a_stand_in(node: Callable[[Tensor], Tensor]) -> None:
+    x = points(400, 2, -2, 2)
+    only = node(x)
+    smaller = list(at_a_glance(Problem.of(Rows(x, torch.exp(-only.abs()) * torch.cos(2 * only)))))
+    assert len(smaller) == 1
+    ratio = smaller[0].z[:, 0] / only
+    assert float(ratio.std()) < 1e-12
+    assert not list(at_a_glance(Problem.of(Rows(x, torch.sin(x[:, 0]) * x[:, 1]))))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kanlens.problems import Problem
 from kanlens.surrogate import Surrogate
-from kanlens.trees import Number, Tree, Variable, add, monomial, multiply, whole
+from kanlens.trees import Number, Tree, Variable, add, monomial, multiply, raise_to, whole
 
 DENOMINATORS = (1, 2, 3)
 """Of the exponents that a scaling may have."""
@@ -24,6 +24,10 @@ GAP, WIDEST = 10.0, 0.01
 
 ROUGH = 0.15
 """Von Neumann ratio (1 for noise) up to which a target runs smoothly."""
+
+GLANCED, NEIGHBOURS, GLANCE = 3, 100, 0.1
+"""Features and rows up to and from which a single feature is looked for at a glance, and the target's scatter along it,
+as a share of its deviation, from which it is one."""
 
 POWER = 0.15
 """Share of a power's derivative that may be off because the stand-in is not exact."""
@@ -129,6 +133,25 @@ def scatter(problem: Problem) -> float:
     felt = problem.felt()[order]
     steps = problem.t[order].diff() * torch.minimum(felt[1:], felt[:-1])
     return float((steps.square().mean() / 2).sqrt())
+
+
+def at_a_glance(problem: Problem) -> Iterator[Problem]:
+    """Yield problems of one feature that all features are seen to make: their sum or difference, or their distance.
+
+    Along the feature that matters the target scatters no more than a curve does between neighbours. No stand-in is
+    wanted, which a cone is too steep for.
+    """
+    if not 2 <= problem.size <= GLANCED or len(problem.t) < NEIGHBOURS:
+        return
+    features = [Variable(k) for k in range(problem.size)]
+    signs = itertools.product((1,), *[(1, -1)] * (problem.size - 1))
+    sums = [add(*(multiply(whole(s), f) for s, f in zip(some, features, strict=True))) for some in signs]
+    distance = raise_to(add(*(raise_to(feature, 2) for feature in features)), Fraction(1, 2))
+    spread = float((problem.t * problem.felt()).std())
+    for node in (distance, *sums):
+        smaller = problem.reduced([node])
+        if smaller is not None and scatter(smaller) < GLANCE * spread:
+            yield smaller
 
 
 def _products(z: Tensor, exponents: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from kanlens.nodes import products, scaled_products
 from kanlens.pool import Pool
 from kanlens.problems import Problem
 from kanlens.product_terms import product_terms
-from kanlens.reductions import indices, powers, scalings, scatter
+from kanlens.reductions import at_a_glance, indices, powers, scalings, scatter
 from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
 from kanlens.separations import Part, parts, without
@@ -136,6 +136,8 @@ class Tactics:
         """Try what a smooth stand-in suggests."""
         if problem.size <= 2:  # of more variables, one that joins some of them first has a shorter form
             yield from self._try(polynomials(problem))
+        for smaller in at_a_glance(problem) if above == math.inf else ():
+            self.agenda.push(0.3, self.solve(smaller, math.inf))
         if problem.size > 1:
             yield from self._by_exponents(problem, whole=above == math.inf)
         smooth = surrogate(problem.z, problem.t, self.seed, problem.felt() if self.noisy else None)
@@ -179,6 +181,9 @@ class Tactics:
             self._push_waves(problem, smooth)
         self.noise = min(self.noise or error, error)
         yield
+        root = distance(problem) if problem.size == 1 else None
+        if root is not None:  # whether the law is as smooth in the squares or not
+            self.agenda.push(0.95, self.solve(root, max(above, CURVE * self.spread)))
         off = min(error, scatter(problem)) if problem.size == 1 else error  # a root at 0 is too steep for stand-ins
         if off > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.spread))):
             return  # the reduction was not one
@@ -187,9 +192,6 @@ class Tactics:
         if problem.size == 1:
             for plain, inner in unfolded(problem) if not self.noisy else ():
                 self.agenda.push(0.9 if plain else 1.5, self.solve(inner, error))
-            root = distance(problem)
-            if root is not None:  # even functions are smoother in the square
-                self.agenda.push(0.95, self.solve(root, max(error, CURVE * self.spread)))
             yield from self._of_one(problem, whole=above == math.inf)
             return
         yield from self._try(scaled_products(problem, self.functions))
