@@ -78,8 +78,8 @@ class _Model(NamedTuple):
     def fitted(self, constants: Tensor, t: Tensor, intervals: int) -> tuple[Tensor, Tensor, float]:
         """Return the constants of the node and of the products after the steps, and the error."""
         more = len(constants) - self.constants
-        terms = _last(self._products, self.constants)
-        fit = fitted(_first(self.inner, more), constants, t, BSpline(degree=5, intervals=intervals), STEPS, terms)
+        node, terms = _among(self.inner, 0, more), _among(self._products, self.constants, 0)
+        fit = fitted(node, constants, t, BSpline(degree=5, intervals=intervals), STEPS, terms)
         return fit.constants[: self.constants], fit.constants[self.constants :], fit.error
 
     def _products(self, constants: Tensor) -> tuple[Tensor, Tensor]:
@@ -283,8 +283,8 @@ def _named(
 def _fitted_pair(inner: Tree, term: Tree, z: Tensor, t: Tensor) -> tuple[Tree, Tree, float]:
     """Return both formulas with their constants fitted, and what they leave with any function of the inner one."""
     begin, more = free_values(inner), free_values(term)
-    parts = (_first(_formula(inner, z), len(more)), _last(_formula(term, z), len(begin)))
-    fit = fitted(parts[0], torch.cat([begin, more]), t, steps=STEPS, beside=parts[1])
+    node, beside = _among(_formula(inner, z), 0, len(more)), _among(_formula(term, z), len(begin), 0)
+    fit = fitted(node, torch.cat([begin, more]), t, steps=STEPS, beside=beside)
     first, last = fit.constants[: len(begin)], fit.constants[len(begin) :]
     return with_free(inner, first), with_free(term, last), fit.error
 
@@ -294,21 +294,11 @@ def _formula(tree: Tree, z: Tensor) -> Inner:
     return lambda constants: values_and_jacobian(with_free(tree, constants), z)
 
 
-def _first(inner: Inner, more: int) -> Inner:
-    """Return the same for constants that are followed by some that it does not feel."""
+def _among(inner: Inner, before: int, after: int) -> Inner:
+    """Return the same for constants that stand between some that it does not feel."""
 
     def padded(constants: Tensor) -> tuple[Tensor, Tensor]:
-        value, jacobian = inner(constants[: len(constants) - more])
-        return value, torch.nn.functional.pad(jacobian, (0, more))
-
-    return padded
-
-
-def _last(inner: Inner, before: int) -> Inner:
-    """Return the same for constants that come after some that it does not feel."""
-
-    def padded(constants: Tensor) -> tuple[Tensor, Tensor]:
-        value, jacobian = inner(constants[before:])
-        return value, torch.nn.functional.pad(jacobian, (before, 0))
+        value, jacobian = inner(constants[before : len(constants) - after])
+        return value, torch.nn.functional.pad(jacobian, (before, after))
 
     return padded

@@ -59,13 +59,14 @@ def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
         return tree  # no law, and naming them would take long
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
-    tree = merged(_as_signs(tree, rows, 1.01 * error + 400 * floor))
-    tree = _fitted_alike(_with_powers(tree), tree, rows, 1.01 * error + 400 * floor)
+    allowed = 1.01 * error + 400 * floor
+    tree = merged(_as_signs(tree, rows, allowed))
+    tree = _fitted_alike(_with_powers(tree), tree, rows, allowed)
     found = [name_constants(tree, rows, named=named)]
     ends: tuple[Literal["first", "last"], ...] = ("first", "last")
     for end in ends:
         gathered, there = refit(merged(_gathered(tree, end)), rows)
-        if there <= 1.01 * error + 400 * floor:
+        if there <= allowed:
             found.append(name_constants(gathered, rows, named=named))
     return min(found, key=lambda t: (free_constants(t), _length(t), complexity(t)))
 
