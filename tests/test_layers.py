@@ -14,7 +14,7 @@ FLOORS = (
     "cardinal",
     "bases functions solvers data preparation tables constants simplify expressions languages container",
     "native powers expansions trees surrogate exponents",
-    "kernels dimensions turns spreading",
+    "kernels dimensions turns spreading angles",
     "operators checkpoints jets conditions",
     "combination",
     "layer",

@@ -15,7 +15,19 @@ from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit
 from kanlens.spans import span_names
-from kanlens.trees import Call, Number, Tree, Variable, add, multiply, planted, raise_to, values
+from kanlens.trees import (
+    Call,
+    Number,
+    Tree,
+    Variable,
+    add,
+    multiply,
+    planted,
+    raise_to,
+    reads_once,
+    values,
+    variables,
+)
 
 W = sympy.Wild("w")
 X, Y, Z = (Variable(k) for k in range(3))
@@ -63,6 +75,22 @@ def test_a_sum_of_products_is_found_as_it_is(law: tuple[Tree, int]) -> None:
 def test_a_function_of_a_product_is_not_taken_for_a_sum_of_products() -> None:
     law = add(Call(LIBRARY["exp"], multiply(X, Y)), Call(LIBRARY["sin"], multiply(Number(4), add(X, Y))))
     assert best(problem(law, 2)) == math.inf
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        add(X, raise_to(Y, 2)),
+        add(raise_to(X, 2), multiply(Number(-0.5), Y), Number(1)),
+        add(X, Y, multiply(Number(2), Z)),
+    ],
+    ids=["two", "a shift", "three"],
+)
+def test_a_wave_of_a_sum_is_one_wave(argument: Tree) -> None:
+    posed = problem(Call(LIBRARY["cos"], argument), 1 + max(variables(argument)))
+    guesses = [guess.tree for some in low_rank(posed, FUNCTIONS) for guess in some]
+    fitted = [refit(tree, posed.rows) for tree in guesses if reads_once(tree)]
+    assert min(error for _, error in fitted) < 1e-24
 
 
 def test_few_rows_tell_no_products_apart() -> None:

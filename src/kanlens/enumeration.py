@@ -17,7 +17,7 @@ from kanlens.functions import Function
 AROUND = ("sin", "exp", "tanh", "arctan", "log", "sqrt", "1/x", "x^2", "x^3")
 """Functions that stand around others."""
 
-SHIFTED = ("sqrt", "log")
+SHIFTED = ("sqrt", "log", "abs", "x^2")
 """Functions that are taken of the variable itself and of that and a constant, which is fitted."""
 
 TURNS = 4
@@ -25,6 +25,12 @@ TURNS = 4
 
 CENTRES = 9
 """Centres of bells over the variable's range, with which they are begun."""
+
+KINKS = 16
+"""Parts of the range between which kinks are begun with."""
+
+STEEP = 1.4
+"""Arguments up to which tangents are begun with, whose poles are at 1.57."""
 
 LARGEST = 1e8
 """Values up to which a column is of use."""
@@ -54,6 +60,10 @@ class Columns(NamedTuple):
             parent=self.parent[rows],
         )
 
+    def of(self, *names: str) -> "Columns":
+        """Return the columns of some functions."""
+        return self.take(torch.tensor([self.functions[k].name in names for k in self.place.tolist()]).nonzero()[:, 0])
+
     def chain(self, row: int) -> Chain:
         """Return the functions that make a column."""
         function = self.functions[int(self.place[row])]
@@ -65,7 +75,7 @@ class Columns(NamedTuple):
         return (*self.inside.chain(int(self.parent[row])), Link(function, a, b, free))
 
 
-_FREE = {"sin": "a", "cos": "a", "exp": "a", "tanh": "a", "arctan": "a", "sqrt": "b", "log": "b"}
+_FREE = dict.fromkeys(("sin", "cos", "exp", "tanh", "arctan", "tan"), "a") | dict.fromkeys(SHIFTED, "b")
 """Letters that are fitted in functions of the variable itself."""
 
 
@@ -80,7 +90,10 @@ def of_the_variable(s: Tensor, functions: Mapping[str, Function], coarse: bool =
     waves = scales if coarse else torch.linspace(0.4, TURNS * 2 * math.pi, 32, dtype=s.dtype) / size
     grids = {"sin": (waves, none), "cos": (waves, none), "tanh": (scales, none), "arctan": (scales, none)}
     grids |= {"exp": (torch.cat([scales, -scales]), none)}
-    grids |= dict.fromkeys(("x", "x^2", "x^3", "1/x", "abs"), (one, none)) | dict.fromkeys(SHIFTED, (one, shifts))
+    kinks = -torch.linspace(low, float(s.amax()), KINKS + 1, dtype=s.dtype)[1:-1]
+    kinks = torch.cat([kinks[kinks != 0], none])
+    grids |= dict.fromkeys(("x", "x^2", "x^3", "1/x"), (one, none)) | dict.fromkeys(("sqrt", "log"), (one, shifts))
+    grids |= {"abs": (one, none if coarse else kinks), "tan": (scales[scales * size < STEEP], none)}
     chosen = tuple(functions[name] for name in grids if name in functions)
     letters = [torch.cartesian_prod(*grids[function.name]).view(-1, 2) for function in chosen]
     values = [function.torch(ab[:, :1] * s + ab[:, 1:]) for function, ab in zip(chosen, letters, strict=True)]
@@ -100,7 +113,7 @@ def shifted_squares(s: Tensor, functions: Mapping[str, Function]) -> Columns:
 
 def of_the_square(columns: Columns, functions: Mapping[str, Function]) -> Columns:
     """Return functions of the variable's square, which is more often inside others than anything else."""
-    square = columns.take(torch.tensor([columns.functions[k].name == "x^2" for k in columns.place.tolist()]))
+    square = columns.of("x^2")
     return joined(list(around(square, functions))) if len(square.place) else square
 
 

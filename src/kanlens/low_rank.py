@@ -7,12 +7,13 @@ Optim.* 23, 2013): in turns, as :mod:`kanlens.nodes` fits a single product, most
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from kanlens.angles import Wave, folded, paired
 from kanlens.bases import BSpline
 from kanlens.budget import look
 from kanlens.conditions import least_squares, upper_of
@@ -243,14 +244,33 @@ def _others(curves: Tensor, k: int) -> Tensor:
 
 
 def _sum(sides: list[list[Tree]], z: Tensor, tau: Tensor, doubt: float) -> tuple[Tree, float]:
-    """Return the sum of products of names, and of constants, that is closest to a target, and what it leaves."""
+    """Return the sum of few products of names, and of constants, that is closest to a target, and what it leaves."""
+    placed = [[substitute(name, [Variable(k)]) for name in names] for k, names in enumerate(sides)]
     one: Tree = whole(1)
-    placed = [[one, *(substitute(name, [Variable(k)]) for name in names)] for k, names in enumerate(sides)]
-    trees = [multiply(*some) for some in itertools.product(*placed)]
-    columns = torch.stack([values(tree, z) for tree in trees], 1)
-    size = (least_squares(columns, tau) * columns).square().mean(0).sqrt()
-    there = (size > NOTHING * doubt * tau.std()).nonzero()[:, 0].tolist()
-    coef = least_squares(columns[:, there], tau)
-    left = float((columns[:, there] @ coef - tau).square().mean().sqrt() / tau.square().mean().sqrt())
-    terms = [multiply(Number(c), trees[k]) for c, k in zip(coef.tolist(), there, strict=True)]
+    kinds = [folded([[one, *names] for names in placed])]
+    if sum(paired(names) != names for names in placed) > 1:  # as many waves as products, or fewer
+        kinds.append(folded([[one, *paired(names)] for names in placed]))
+    found = [_closest(entries, z, tau, doubt) for entries in kinds]
+    terms, left = min(found, key=lambda one: (not one[1] < FAR * doubt, len(one[0])))
     return add(*terms), left if len(terms) <= TERMS else math.inf
+
+
+def _closest(entries: Sequence[Tree | Wave], z: Tensor, tau: Tensor, doubt: float) -> tuple[list[Tree], float]:
+    """Return those multiples of entries that are there in the sum closest to a target, and what this leaves."""
+    sides = [entry.sides if isinstance(entry, Wave) else (entry,) for entry in entries]
+    columns = torch.stack([values(tree, z) for tree in itertools.chain(*sides)], 1)
+    size = (least_squares(columns, tau) * columns).square().mean(0).sqrt()
+    there = size > NOTHING * doubt * tau.std()
+    coef = torch.zeros_like(size)
+    coef[there] = least_squares(columns[:, there], tau)
+    left = float((columns @ coef - tau).square().mean().sqrt() / tau.square().mean().sqrt())
+    parts = torch.split(coef, [len(side) for side in sides])
+    found = zip(entries, sides, (part.tolist() for part in parts), strict=True)
+    return [_multiple(*one) for one in found if any(one[2])], left
+
+
+def _multiple(entry: Tree | Wave, sides: Sequence[Tree], coef: Sequence[float]) -> Tree:
+    """Return a multiple of an entry, a sine or a cosine without a shift if it is one."""
+    if isinstance(entry, Wave) and all(coef):
+        return entry.mixed(*coef)
+    return next(multiply(Number(c), side) for c, side in zip(coef, sides, strict=True) if c)

@@ -22,6 +22,7 @@ from kanlens.trees import (
     rebuild,
     tidy,
     values_and_jacobian,
+    whole,
     with_numbers,
 )
 from kanlens.trees import values as values_of
@@ -149,8 +150,12 @@ def with_free(tree: Tree, free: Tensor) -> Tree:
 
 
 def without_traces(tree: Tree, x: Tensor) -> Tree:
-    """Return the formula without terms that are nothing against those beside them at points, and without factors 1."""
+    """Return the formula without what is nothing at points: small terms, factors 1, absolute values of one sign."""
     below = [without_traces(child, x) for child in children(tree)]
+    if isinstance(tree, Call) and tree.function.name == "abs":
+        inside = values_of(below[0], x)
+        if (inside > 0).all() or (inside < 0).all():
+            return below[0] if inside[0] > 0 else multiply(whole(-1), below[0])
     if isinstance(tree, Product):
         below = [f for f in below if not (isinstance(f, Number) and f.exact is None and abs(f.value - 1) < TRACE)]
         return multiply(*below)

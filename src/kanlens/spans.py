@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.angles import wave_of
 from kanlens.budget import look
 from kanlens.chains import chain_tree
 from kanlens.enumeration import Columns, around, of_the_square, of_the_variable, shifted_squares
@@ -112,9 +113,20 @@ def span_names(s: Tensor, curves: Tensor, doubt: float, functions: Mapping[str, 
             return curve_names(span.s, span.ahead(), functions, doubt).likely[:1]
         if not inside:
             return None
-        found.append(inside[0])
-        span = span.with_name(values(inside[0], span.s[:, None]))
+        new = _unshifted(inside[0], span, doubt)
+        found += new
+        for name in new:
+            span = span.with_name(values(name, span.s[:, None]))
     return found
+
+
+def _unshifted(name: Tree, span: Span, doubt: float) -> list[Tree]:
+    """Return the sine and the cosine in place of a wave if both lie in the span: so do all waves between them."""
+    wave = wave_of(name)
+    if wave is None:
+        return [name]
+    off = span.outside(torch.stack([values(side, span.s[:, None]) for side in wave.sides]))
+    return list(wave.sides) if bool((off < TAKEN * doubt).all()) else [name]
 
 
 def _likely(span: Span, functions: Mapping[str, Function], doubt: float) -> list[Tree]:

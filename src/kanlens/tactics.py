@@ -83,6 +83,12 @@ INSIDE = 2.5
 CURVED = 1.5
 """Added to the rank of nodes of curves beside a product."""
 
+SOONEST = 3
+"""Features up to which sums of few products are tried first of all."""
+
+SHARP = 0.5
+"""Scatter between neighbours, as a share of a stand-in's error, up to which the rest of that is no noise."""
+
 COMPOUND = 4.0
 """Rank of pairs of functions of a feature that a reduction has left."""
 
@@ -138,6 +144,9 @@ class Tactics:
             yield from self._try(polynomials(problem))
         for smaller in at_a_glance(problem) if above == math.inf else ():
             self.agenda.push(0.3, self.solve(smaller, math.inf))
+        few = low_rank(problem, self.functions) if not self.noisy else iter(())
+        if problem.size <= SOONEST:  # in as long as the stand-in takes, and nearly half of the laws are found so
+            yield from self._try(itertools.islice(few, 1))
         if problem.size > 1:
             yield from self._by_exponents(problem, whole=above == math.inf)
         smooth = surrogate(problem.z, problem.t, self.seed, problem.felt() if self.noisy else None)
@@ -147,9 +156,9 @@ class Tactics:
         bent = self._bent(problem, smooth, error) if above == math.inf else None
         if bent is not None:  # what a stand-in takes for noise may be a kink, so that this is asked first
             self.agenda.push(-1, self._study(bent, math.inf))
-            self.agenda.push(problem.size, self._explore(problem, smooth, error, above))
+            self.agenda.push(problem.size, self._explore(problem, smooth, error, above, few))
         else:
-            yield from self._explore(problem, smooth, error, above)
+            yield from self._explore(problem, smooth, error, above, few)
 
     def _bent(self, problem: Problem, smooth: Surrogate, error: float) -> Problem | None:
         """Return the problem in the absolute value of a feature if a stand-in is much closer to the target there."""
@@ -161,8 +170,12 @@ class Tactics:
         best = min(range(len(candidates)), key=lambda k: off[k + 1])
         return candidates[best] if off[best + 1] < BENT * off[0] else None
 
-    def _explore(self, problem: Problem, smooth: Surrogate, error: float, above: float) -> Iterator[None]:
+    def _explore(
+        self, problem: Problem, smooth: Surrogate, error: float, above: float, few: Iterator[list[Guess]]
+    ) -> Iterator[None]:
         """Try sums and products of curves, and push the reductions that a smooth stand-in suggests."""
+        if problem.size == 1 and (apart := scatter(problem)) < SHARP * error:  # a kink or a root is too steep for it
+            error = apart
         if not self.noise:
             self.improvement.push()
             self._first = error
@@ -184,8 +197,7 @@ class Tactics:
         root = distance(problem) if problem.size == 1 else None
         if root is not None:  # whether the law is as smooth in the squares or not
             self.agenda.push(0.95, self.solve(root, max(above, CURVE * self.spread)))
-        off = min(error, scatter(problem)) if problem.size == 1 else error  # a root at 0 is too steep for stand-ins
-        if off > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.spread))):
+        if error > (WORSE * above if self.noisy else max(1.15 * above, min(10 * above, 1e-3 * self.spread))):
             return  # the reduction was not one
         if above == math.inf and error > OPEN * self.spread:
             self.agenda.push(5, self._try(hinges(problem, self.functions)))
@@ -196,8 +208,8 @@ class Tactics:
             return
         yield from self._try(scaled_products(problem, self.functions))
         if not self.noisy:
-            few = low_rank(problem, self.functions)
-            yield from self._try(itertools.islice(few, 1))  # in a tenth of the time that sums and products take to name
+            if problem.size > SOONEST:
+                yield from self._try(itertools.islice(few, 1))
             yield from self._try(sums(problem, self.functions, 0.0, CLEAR))
             self.agenda.push(problem.size - 1.45, self._try(products(problem, self.functions, CLEAR)))
             self.agenda.push(problem.size - (1.38 if above == math.inf else 0.4), self._try(few))
@@ -285,16 +297,17 @@ class Tactics:
         """
         kinds, chains = univariate(problem, self.functions), nested(problem, self.functions)
         both = pairs(problem, self.functions) if not self.noisy else iter(())  # noise does not tell them apart
-        three = triples(problem, self.functions) if not self.noisy else iter(())
-        for some, count in ((kinds, 2), (both, 4), (three, 2 if whole else 0), (chains, 1), (kinds, 1)):
+        three, deeper = triples(problem, self.functions), compounds(problem, self.functions)
+        turns: list[tuple[Iterator[list[Guess]], int]] = [(kinds, 2), (both, 4), (chains, 1)]
+        turns += [(deeper, 1), (three, 2)] if whole and not self.noisy else []
+        for some, count in (*turns, (kinds, 1)):
             yield from self._try(itertools.islice(some, count))
         if self.noisy:
             yield from self._try(itertools.islice(kinds, 1))
             self.agenda.push(1.0 if whole else INSIDE, self._try(kinds))
             return
         inside, covered = itertools.islice(kinds, 1), covered_pairs(problem, self.functions)
-        deeper = compounds(problem, self.functions)
-        slow = itertools.chain(inside, itertools.islice(deeper, 2), three, both, covered, chains, deeper, kinds)
+        slow = itertools.chain(both, chains, inside, itertools.islice(deeper, 2), three, covered, deeper, kinds)
         self.agenda.push(1.0 if whole else COMPOUND, self._try(slow))
 
     def _by_trial(self, problem: Problem, smooth: Surrogate, error: float) -> Iterator[None]:
@@ -379,7 +392,7 @@ class Tactics:
         """Let nodes beside a product wait; in vain they take a second, or three of three features."""
         if self.noisy and above < math.inf:
             return
-        rank = problem.size - ((1.35 if problem.size == 2 else 0.98) if above == math.inf else 0.3)
+        rank = problem.size - ((1.25 if problem.size == 2 else 0.98) if above == math.inf else 0.3)
         found = node_sums(problem, self.functions, self.agenda.budget.late)
         if self.noisy:  # what a stand-in takes for a little noise may be as steep as a cone
             rank += 1.4 if error > SLIGHT * self.spread else 0.3
