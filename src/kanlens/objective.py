@@ -152,14 +152,14 @@ class NetworkObjective:
         hessian = theta.new_zeros(len(theta), len(theta))
         covariances = Covariances()
         for rows, passes in sweep:
-            hessian += 2 * self._products_of(rows, passes, loss)
+            hessian.add_(self._products_of(rows, passes, loss), alpha=2)
             error += self._error(rows, passes)
             slope += self._slope(rows, passes, force)
             if force is not None:
                 covariances.add(passes)
         value, slope, hessian = sum(self._remember(theta, error, force)), shards.total(slope), shards.total(hessian)
         if force is not None:
-            hessian += force.curvature(self.parameters, covariances.over_all())
+            force.bend(hessian, self.parameters, covariances.over_all())
         return NormalEquations(value, slope, hessian)
 
     @torch.no_grad()
@@ -214,7 +214,8 @@ class NetworkObjective:
     @cached_property
     def _products(self) -> Tensor:
         """Return the Hessian of the smoothing, which is the same at all points."""
-        return 2 * gram(self._dense)
+        assert self.smoothing is not None
+        return 2 * self.smoothing.products(self.share)
 
     # --- chunks ----------------------------------------------------------------------------
 
