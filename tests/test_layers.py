@@ -20,7 +20,7 @@ FLOORS = (
     "layer",
     "network convolution",
     "specs pieces jacobian scores regrid candidates losses starting nested",
-    "smoothness sparsity refit grading description neighbours chains settings",
+    "products smoothness sparsity refit grading description neighbours chains settings",
     "enumeration single_index objective surgery choice structure problems sparse outliers",
     "growth arrangement univariate presentation",
     "compounds signomials pool",

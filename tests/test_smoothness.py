@@ -87,6 +87,7 @@ def test_rows_have_the_places_of_the_splines_coefficients() -> None:
     rows, theta = found.dense(x), Parameters(model).get()
     torch.testing.assert_close(found.of(theta), rows @ theta)
     torch.testing.assert_close(found.back(found.of(theta)), rows.T @ rows @ theta)
+    torch.testing.assert_close(found.products(x), rows.T @ rows)
     assert rows.shape == (2 * 4, 2 * 8 + 2)  # two edges with four inner knots; coefficients and weights
     assert not rows[:4, 8:].any()
     assert not rows[4:, :8].any()

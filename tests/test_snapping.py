@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kanlens.candidates import Candidate
 from kanlens.functions import LIBRARY
@@ -57,3 +59,37 @@ def test_no_error_below_zero_is_asked_for(task: Task, monkeypatch: pytest.Monkey
     wanted = [error for _, error in trials(nearly, monkeypatch, model, edges)]
     assert all(error > 0 for error in wanted)
     assert len(wanted) < len(nearly._alternatives(model, edges[1]))
+
+
+def near_its_top(width: float, height: float, further: float) -> tuple[Task, Named]:
+    """Return a cosine of arguments up to `width`, fitted to one with a share of a curve that no symbol has."""
+    x = points(300, 1)
+    y = height * (torch.cos(width * x) - 1)
+    y = y + further * y.std() * torch.sin(9 * x)
+    library = {name: LIBRARY[name] for name in ("x", "x^2", "exp", "sin", "cos")}
+    rows = slice(0, 240), slice(240, None)
+    task = Task(x[rows[0]], y[rows[0]], x[rows[1]], y[rows[1]], library, 0.0)
+    cosine = Candidate(LIBRARY["cos"], (width, 0.0, height, -height), 1.0)
+    return task, task.judge(with_symbols(KAN([1, 1], dtype=torch.float64), {Edge(0, 0, 0): cosine}))
+
+
+@given(st.floats(0.01, 0.05), st.floats(-1e4, 1e4).filter(lambda c: abs(c) > 1e-3), st.floats(1e-3, 0.1))
+def test_a_cosine_near_its_top_gives_way_to_the_parabola_that_it_follows(
+    width: float, height: float, further: float
+) -> None:
+    task, named = near_its_top(width, height, further)
+    plain = task.plainer(named, [Edge(0, 0, 0)])
+    assert plain.model.symbol(Edge(0, 0, 0)) is LIBRARY["x^2"]
+    assert plain.error < 1.1 * named.error
+
+
+@given(st.floats(0.1, 3.0), st.floats(1e-9, 1e-6))
+def test_a_cosine_stays_if_the_data_tell_it_from_a_parabola(width: float, further: float) -> None:
+    task, named = near_its_top(width, 2.0, further)
+    assert task.plainer(named, [Edge(0, 0, 0)]) is named
+
+
+def test_an_exact_symbol_stays_whatever_it_looks_like() -> None:
+    task, named = near_its_top(0.01, 1.0, 1e-3)
+    exact = Task(task.x, task.y, task.held_x, task.held_y, task.library, floor=2 * named.error)
+    assert exact.plainer(named, [Edge(0, 0, 0)]) is named

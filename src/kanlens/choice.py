@@ -15,8 +15,13 @@ SECOND_ORDER_WORK = 1e11
 FULL_BATCH_WORK = 1e9
 """Products a gradient of all rows up to which L-BFGS is taken: about a second on one core."""
 
-REFIT_WORK = 2e8
-"""Products a step up to which refits, of which there are dozens, are by second order: some hundredths of a second."""
+REFIT_WORK = 4e9
+"""Products a step up to which refits, of which there are dozens, are by second order if the data determine the
+parameters: a tenth of a second, which a step of L-BFGS takes as well."""
+
+SMALL_WORK = 2e8
+"""Products a step, some hundredths of a second, up to which they are by second order in any case. Parameters that the
+data leave open follow the rows to the last digit by it, and held-out rows are met worse."""
 
 BATCH = 4096
 """Rows in a step of Adam, so many that the work outweighs the calls."""
@@ -45,7 +50,7 @@ def choose(model: KAN, rows: int, loss: Curved | Custom) -> tuple[Solver, str]:
     if isinstance(loss, Custom):
         return LBFGS(), "L-BFGS trains this network: the loss is a function, with a curvature that is not known."
     sizes = f"its {count} parameters and {rows} rows"
-    if count <= LARGEST_SECOND_ORDER and own * model.spec.widths[-1].size * count**2 + count**3 <= SECOND_ORDER_WORK:
+    if count <= LARGEST_SECOND_ORDER and second_order_work(model, int(own)) <= SECOND_ORDER_WORK:
         return (
             LevenbergMarquardt(),
             f"Levenberg-Marquardt trains this network: {sizes} are few enough for second order.",
@@ -62,10 +67,24 @@ def for_refit(model: KAN, rows: int, steps: int, tolerance: float = 1e-3) -> Lev
     --------
     >>> for_refit(KAN([2, 5, 1]), 1000, steps=8)
     LevenbergMarquardt(steps=8, damping=0.01, tolerance=0.001)
+    >>> [type(for_refit(KAN([6, 10, 2]), rows, steps=8)).__name__ for rows in (200, 1000)]
+    ['LBFGS', 'LevenbergMarquardt']
     >>> for_refit(KAN([100, 10, 1]), 1000, steps=8)
     LBFGS(steps=8, inner=20, memory=20)
     """
-    count = Parameters(model).size
-    if rows * model.spec.widths[-1].size * count**2 + count**3 <= REFIT_WORK:
+    determined = Parameters(model).size <= rows * model.spec.widths[-1].size
+    if second_order_work(model, rows) <= (REFIT_WORK if determined else SMALL_WORK):
         return LevenbergMarquardt(steps=steps, tolerance=tolerance)
     return LBFGS(steps=steps)
+
+
+def second_order_work(model: KAN, rows: int) -> float:
+    """Return about how many products a step of second order takes.
+
+    Examples
+    --------
+    >>> second_order_work(KAN([2, 5, 1]), 1000)
+    20685375.0
+    """
+    count = Parameters(model).size
+    return float(rows * model.spec.widths[-1].size * count**2 + count**3)

@@ -17,6 +17,7 @@ from kanlens.jacobian import Parameters, Pass, forward, gradient, linearise
 from kanlens.losses import Curved, Custom, SquaredError
 from kanlens.moments import Moments
 from kanlens.network import KAN
+from kanlens.products import column_products
 from kanlens.quadratic import NormalEquations, Quadratic, Rows, gram
 from kanlens.smoothness import Smoothing, Smoothness, smoothing
 from kanlens.sparsity import Covariances, Force, Sparsity, Spread
@@ -26,6 +27,9 @@ CHUNK = 2**22
 
 DETERMINED = 1e-10
 """Share of a parameter's curvature below which round-off hides whether the data determine it."""
+
+SEVERAL = 3
+"""Outputs from which products of a Jacobian's columns take less time without the Jacobian."""
 
 FEW = 4
 """Chunks up to which their forward passes are kept until the next point."""
@@ -139,23 +143,23 @@ class NetworkObjective:
     @torch.no_grad()
     def _quadratic(self, theta: Tensor, loss: Curved) -> Quadratic:
         self.parameters.set(theta)
-        chunks = self._chunks(max(self._width, len(theta) * self.y.shape[1]))
+        chunks = self._chunks(max(self._width, len(theta) * (1 if self._several else self.y.shape[1])))
         force, sweep = self._prepare(theta, chunks)
-        if force is None and len(chunks) == 1 and shards.count() == 1 and isinstance(loss, SquaredError):
+        alone = len(self._chunks(max(self._width, len(theta) * self.y.shape[1]))) == 1
+        if force is None and alone and shards.count() == 1 and isinstance(loss, SquaredError):
             return self._rows(theta, next(sweep)[1])
         error, slope = torch.zeros_like(theta[0]), torch.zeros_like(theta)
         hessian = theta.new_zeros(len(theta), len(theta))
         covariances = Covariances()
         for rows, passes in sweep:
-            root = self._root(rows, passes, loss).transpose(0, 1).flatten(0, 1)
-            hessian += 2 * gram(root)
+            hessian.add_(self._products_of(rows, passes, loss), alpha=2)
             error += self._error(rows, passes)
             slope += self._slope(rows, passes, force)
             if force is not None:
                 covariances.add(passes)
         value, slope, hessian = sum(self._remember(theta, error, force)), shards.total(slope), shards.total(hessian)
         if force is not None:
-            hessian += force.curvature(self.parameters, covariances.over_all())
+            force.bend(hessian, self.parameters, covariances.over_all())
         return NormalEquations(value, slope, hessian)
 
     @torch.no_grad()
@@ -210,7 +214,8 @@ class NetworkObjective:
     @cached_property
     def _products(self) -> Tensor:
         """Return the Hessian of the smoothing, which is the same at all points."""
-        return 2 * gram(self._dense)
+        assert self.smoothing is not None
+        return 2 * self.smoothing.products(self.share)
 
     # --- chunks ----------------------------------------------------------------------------
 
@@ -264,6 +269,17 @@ class NetworkObjective:
     def _error(self, rows: slice, passes: Sequence[Pass]) -> Tensor:
         return self.loss.value(passes[-1].nodes, self.y[rows], self.share[rows])
 
+    @property
+    def _several(self) -> bool:
+        return self.y.shape[1] >= SEVERAL
+
+    def _products_of(self, rows: slice, passes: Sequence[Pass], loss: Curved) -> Tensor:
+        """Return half of the Hessian `(p, p)` of the loss at some rows."""
+        if not self._several:
+            return gram(self._root(rows, passes, loss).transpose(0, 1).flatten(0, 1))
+        outputs, share = passes[-1].nodes, self.share[rows]
+        return column_products(self.parameters, passes, lambda slopes: loss.root(outputs, slopes, share))
+
     def _root(self, rows: slice, passes: Sequence[Pass], loss: Curved) -> Tensor:
         """Return the rows `(rows, out, p)` of which the Hessian of the loss is twice the products."""
         if isinstance(loss, SquaredError):  # a factor for each row, which costs a copy of the Jacobian if it comes last
@@ -277,7 +293,9 @@ class NetworkObjective:
     def _rows(self, theta: Tensor, passes: Sequence[Pass]) -> Rows:
         scale = (self.share / self.y.shape[1]).sqrt()
         jacobian = linearise(self.parameters, passes, scale).transpose(0, 1)  # (out, batch, parameters)
-        model = Rows(jacobian.flatten(0, 1), ((passes[-1].nodes - self.y) * scale).T.flatten())
+        products = 2 * self._products_of(slice(None), passes, SquaredError()) if self._several else None
+        residual = ((passes[-1].nodes - self.y) * scale).T.flatten()
+        model = Rows(jacobian.flatten(0, 1), residual, products=products)
         self._latest = theta, (model.value, 0.0)
         return model
 

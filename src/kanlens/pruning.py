@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kanlens.choice import for_refit
+from kanlens.choice import SMALL_WORK, for_refit, second_order_work
 from kanlens.data import Array, pair, precision, split_inside, table
 from kanlens.jacobian import Parameters
 from kanlens.network import KAN, Edge
@@ -43,7 +43,7 @@ def prune(model: KAN, x: Array, y: Array | None = None, *, nodes: bool = True, e
     the smaller network lacks. If this does not reach the error of the whole network, a few fresh
     starts are tried. Then edges are cut, weakest first and in growing groups, with refits, as long as
     nothing is lost. So thresholds on scores are not needed, and no unit of the data matters.
-    A network that is too large to be refitted by second order loses edges first.
+    A network that takes long to refit loses edges first.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def prune(model: KAN, x: Array, y: Array | None = None, *, nodes: bool = True, e
     [2, 1, 1]
     """
     best, judge = _refitted(model, x, y)
-    if nodes and edges and isinstance(judge.solver(best.model, steps=8), LBFGS):
+    if nodes and edges and second_order_work(best.model, len(judge.x)) > SMALL_WORK:
         best = _fewer_edges(best, judge)
     if nodes:
         best = _fewest_nodes(best, judge)

@@ -34,10 +34,15 @@ def gram(rows: Tensor) -> Tensor:
     for start in range(0, size, strip):
         part, rest = slice(start, start + strip), slice(start + strip, None)
         torch.mm(rows[:, part].T, rows[:, start:], out=found[part, start:])
-        block = found[part, part]
-        block.copy_(block.triu() + block.triu(1).T)  # the same to the last digit on both sides
-        found[rest, part] = found[part, rest].T
+        mirror(found, part, rest)
     return found
+
+
+def mirror(products: Tensor, part: slice, rest: slice) -> None:
+    """Copy the rows of a part above the diagonal, and those of the rest beside them, to the other side."""
+    block = products[part, part]
+    block.copy_(block.triu() + block.triu(1).T)  # the same to the last digit on both sides
+    products[rest, part] = products[part, rest].T
 
 
 class Move(NamedTuple):

@@ -139,6 +139,13 @@ class Smoothing:
             found.append(spread.scatter(2, places[:, None].expand_as(rows), rows).flatten(0, 1))
         return torch.cat(found)
 
+    def products(self, like: Tensor) -> Tensor:
+        """Return *S^T S*, `(parameters, parameters)`: a block for each edge, and zeros between them."""
+        found = like.new_zeros(self.size, self.size)
+        for rows, places in zip(self.rows, self.places, strict=True):
+            found[places[:, :, None], places[:, None, :]] = rows.mT @ rows
+        return found
+
 
 @torch.no_grad()
 def smoothing(

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +36,12 @@ WEAK = 0.05
 
 STRAIGHT = 1e-12
 """Share of a curve's variance that a straight line may leave if it is one to round-off."""
+
+MIMIC = 1e-6
+"""Share of a curve's variance that a simpler symbol may leave if the two look the same."""
+
+PLAIN = 2.0
+"""Factor by which the error may grow with it."""
 
 HARMLESS = 1.1
 """Held-out errors (mean squares) within this factor count as the same."""
@@ -288,6 +294,25 @@ class Task:
                         named = tried
             if named is before:
                 break
+        return self.plainer(named, edges)
+
+    def plainer(self, named: Named, edges: Iterable[Edge]) -> Named:
+        """Exchange symbols whose curves a simpler one follows, as a parabola does a cosine near its top.
+
+        What is left is then of the splines or of the data rather than of the symbol, whose further constants
+        follow it: a higher likelihood says nothing there. Where the error tells them apart, the symbol stays.
+        """
+        for edge in edges:
+            if self.exact(named) or edge not in named.model.live():
+                continue
+            curve, present = curves(named.model, self.x, [edge])[edge], named.model.symbol(edge)
+            simpler = [f for f in self.library.values() if present and _plainness(f) < _plainness(present)]
+            alike = [found for f in simpler if (found := match(f, curve)).r2 > 1 - MIMIC]
+            for candidate in sorted(alike, key=_by_complexity):
+                tried = self.refit(with_symbols(named.model, {edge: candidate}), 15)
+                if tried.error <= PLAIN * named.error and tried.held <= PLAIN * named.held:
+                    named = tried
+                    break
         return named
 
     def _alternatives(self, model: KAN, edge: Edge) -> list[KAN]:
@@ -314,6 +339,11 @@ def _constant(curve: Curve) -> Candidate:
 
 def _by_complexity(candidate: Candidate) -> tuple[int, float]:
     return candidate.complexity, -candidate.r2
+
+
+def _plainness(function: Function) -> tuple[int, int]:
+    """Order functions by what a reader has to take in, and by the constants that they have."""
+    return function.complexity, -len(function.absorbed)
 
 
 _IDENTITY = LIBRARY["x"]

@@ -136,14 +136,12 @@ class Force:
             found.append(Pull(subnodes, edges))
         return found
 
-    def curvature(self, parameters: Parameters, covariances: Sequence[Tensor]) -> Tensor:
-        """Return the Hessian `(p, p)` of the parabola that touches the penalty at the present activities.
+    def bend(self, hessian: Tensor, parameters: Parameters, covariances: Sequence[Tensor]) -> None:
+        """Add to a Hessian `(p, p)` that of the parabola that touches the penalty at the present activities.
 
         An activity is the root of a quadratic form in its edge's parameters, so that the parabola
         has this form's matrix (iteratively reweighted least squares).
         """
-        size = parameters.size
-        hessian = covariances[0].new_zeros(size, size)
         for number, block in enumerate(parameters.blocks()):
             out, in_ = parameters.live[number].unbind(1)
             own = self.at_edges[number][out, in_]
@@ -151,7 +149,6 @@ class Force:
             slope = self.slopes[number][out, in_].clamp_min(0)
             weight = slope * self.activities[number][out, in_] / (own + floor + 1e-150) ** 2
             hessian[block[:, :, None], block[:, None, :]] += weight[:, None, None] * covariances[number][in_]
-        return hessian
 
 
 class Covariances:
