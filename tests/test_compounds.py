@@ -131,8 +131,9 @@ def test_a_function_inside_another_one_is_found() -> None:
         lambda s: torch.exp(1.1 * s) + 0.7 * torch.log(torch.sin(1.7 * s) + 1.9),
         lambda s: torch.exp(1.1 * s) * (s**2 + 1.6).sqrt(),
         lambda s: torch.exp(torch.tanh(1.7 * s**2 + 0.4) + torch.sin(2.2 * s)),
+        lambda s: torch.exp(torch.cos(6 * s)) * (0.8 - s),
     ],
-    ids=["sum", "product", "sum inside exp"],
+    ids=["sum", "product", "sum inside exp", "product with a line"],
 )
 def test_a_function_beside_two_inside_each_other_is_found(law: Callable[[Tensor], Tensor]) -> None:
     assert least(compounds(problem(law), LIBRARY)) < 1e-20
@@ -147,8 +148,23 @@ def test_a_function_beside_two_inside_each_other_is_found(law: Callable[[Tensor]
         lambda s: torch.tanh(0.9 * s**2 + torch.arctan(1.4 * s)),
         lambda s: (s**2 + torch.exp(0.7 * s)) ** 2,
         lambda s: torch.tanh(1.3 * s * torch.tanh(0.7 * s)),
+        lambda s: torch.exp(-5 * (s - 0.4) ** 2) + 0.6 * torch.exp(-3 * (s + 0.3) ** 2),
+        lambda s: torch.sin(3 * s) / (0.3 + (s - 0.4) ** 2),
+        lambda s: (s - 0.37).abs() * torch.cos(2 * s),
+        lambda s: torch.tan(1.1 * s) + torch.cos(3 * s),
     ],
-    ids=["sum", "product", "sum inside exp", "sum inside tanh", "square of a sum", "product inside tanh"],
+    ids=[
+        "sum",
+        "product",
+        "sum inside exp",
+        "sum inside tanh",
+        "square of a sum",
+        "product inside tanh",
+        "two bells",
+        "a bell and a wave",
+        "a kink that is not at 0",
+        "a tangent",
+    ],
 )
 def test_two_functions_beside_each_other_are_found(law: Callable[[Tensor], Tensor]) -> None:
     assert least(pairs(problem(law), LIBRARY)) < 1e-20

@@ -889,8 +889,22 @@ def test_scatter_along_a_feature_is_the_noise_whatever_the_law() -> None:
     x = points(1000, 1, 0, 4)
     noise = torch.randn(1000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     smooth, noisy = (Problem.of(Rows(x, torch.sin(3 * x[:, 0].sqrt()) + s * noise)) for s in (0.0, 0.1))
-    assert scatter(smooth) < 0.01
+    kink = Problem.of(Rows(x, (x[:, 0] - 1.3).abs()))
+    assert scatter(smooth) < 1e-3
+    assert scatter(kink) < 1e-3
     assert scatter(noisy) == pytest.approx(0.1, rel=0.1)
+
+
+def test_rows_at_one_place_have_a_scatter() -> None:
+    x = points(50, 1, 0, 4).repeat_interleave(4, 0)
+    assert scatter(Problem.of(Rows(x, x[:, 0]))) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_kink_beside_a_curve_is_not_taken_for_noise() -> None:
+    x = points(800, 1, -2, 2)
+    front = found(x, (x[:, 0] - 0.5).abs() * torch.cos(x[:, 0]), seconds=60)
+    assert front.exact
+    assert error(front, "Abs(a - 1/2)*cos(a)", x) < 1e-8
 
 
 def test_a_cone_is_followed_though_no_stand_in_follows_its_tip() -> None:
