@@ -389,10 +389,13 @@ class Tactics:
             yield
 
     def _push_node_sums(self, problem: Problem, error: float, above: float) -> None:
-        """Let nodes beside a product wait; in vain they take a second, or three of three features."""
+        """Let nodes beside a product wait; in vain they take a second, or three of three features.
+
+        Of two features, only a node of all that derivatives show clearly comes before: terms in vain take longer.
+        """
         if self.noisy and above < math.inf:
             return
-        rank = problem.size - ((1.25 if problem.size == 2 else 0.98) if above == math.inf else 0.3)
+        rank = problem.size - ((1.285 if problem.size == 2 else 0.98) if above == math.inf else 0.3)
         found = node_sums(problem, self.functions, self.agenda.budget.late)
         if self.noisy:  # what a stand-in takes for a little noise may be as steep as a cone
             rank += 1.4 if error > SLIGHT * self.spread else 0.3
