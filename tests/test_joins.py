@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kanlens.conditions import interior
 from kanlens.functions import LIBRARY
-from kanlens.joins import Node, folded, joins, nodes, plainer
+from kanlens.joins import Node, creased, folded, joins, nodes, plainer
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit, without_traces
 from kanlens.surrogate import surrogate
@@ -80,6 +80,15 @@ def test_a_joined_problem_has_a_feature_less_and_loses_nothing() -> None:
     assert smaller.size == 2
     u = x[:, 0] ** 2 + torch.tanh(2 * x[:, 2])
     assert min(unlike(smaller.z[:, k], u, True) for k in range(2)) < 1e-3
+
+
+def test_a_crease_is_one_feature_more_where_it_has_both_signs() -> None:
+    x = torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + torch.tensor([0.0, 0.5])
+    problem = Problem.of(Rows(x, x.sum(1)))
+    (wider,) = creased(problem, LIBRARY)
+    torch.testing.assert_close(wider.z, torch.cat([x, (x[:, :1] - x[:, 1:]).abs()], 1))
+    assert not list(creased(problem, {"sin": LIBRARY["sin"]}))
+    assert not list(creased(Problem.of(Rows(x.repeat(1, 2), x.sum(1))), LIBRARY))
 
 
 def test_a_kink_is_folded_away_where_a_feature_has_both_signs() -> None:

@@ -57,6 +57,7 @@ LAWS = {
         2,
     ),
     "three features": (add(multiply(X, Y, Z), multiply(call("sin", 3, X), call("cos", 1, Y)), raise_to(Z, 2)), 3),
+    "fast waves": (add(raise_to(X, 2), call("cos", 14, X), call("sin", 11, Y), raise_to(Y, 2)), 2),
     "a kink": (add(multiply(Call(LIBRARY["abs"], X), call("sin", 2, Y)), X), 2),
     "inside a logarithm": (
         Call(

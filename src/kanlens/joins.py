@@ -24,7 +24,22 @@ from kanlens.problems import Problem
 from kanlens.single_index import fitted_formula
 from kanlens.spreading import evenly
 from kanlens.surrogate import Surrogate
-from kanlens.trees import Call, Number, Power, Product, Sum, Tree, Variable, complexity, raise_to, substitute
+from kanlens.trees import (
+    Call,
+    Number,
+    Power,
+    Product,
+    Sum,
+    Tree,
+    Variable,
+    add,
+    complexity,
+    multiply,
+    raise_to,
+    substitute,
+    values,
+    whole,
+)
 
 MISFIT = 0.03
 """Smallest singular value, functions having unit size, up to which features may belong together."""
@@ -55,6 +70,9 @@ WORSE = 30.0
 
 ROWS = 30
 """Rows that each feature takes: a curve has thirteen coefficients."""
+
+CREASED = 3
+"""Features up to which the law is asked for a kink where a sum or a difference of two is 0."""
 
 WEAK = 0.03
 """Share of the largest slope from which on rows count alike: a small slope is known no better than a large one."""
@@ -212,6 +230,19 @@ def folded(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Prob
             smaller = problem.reduced(features)
             if smaller is not None:
                 yield smaller
+
+
+def creased(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Problem]:
+    """Yield problems with one feature more: the absolute value of a sum or a difference of two that has both signs."""
+    features: list[Tree] = [Variable(k) for k in range(problem.size)]
+    pairs = itertools.combinations(features, 2) if "abs" in functions and problem.size <= CREASED else ()
+    for (one, other), sign in itertools.product(pairs, (-1, 1)):
+        node = add(one, multiply(whole(sign), other))
+        along = values(node, problem.z)
+        if float(along.amin()) < 0 < float(along.amax()):
+            wider = problem.reduced([*features, Call(functions["abs"], node)])
+            if wider is not None:
+                yield wider
 
 
 def distance(problem: Problem) -> Problem | None:

@@ -18,10 +18,11 @@ from kanlens.bases import BSpline
 from kanlens.budget import look
 from kanlens.conditions import least_squares, upper_of
 from kanlens.functions import Function
+from kanlens.naming import unshifted_sum
 from kanlens.problems import Problem, outers
 from kanlens.spans import span_names
 from kanlens.spreading import evenly
-from kanlens.trees import Number, Tree, Variable, add, multiply, substitute, values, whole
+from kanlens.trees import Number, Sum, Tree, Variable, add, multiply, substitute, values, whole
 from kanlens.univariate import Guess
 
 ROWS, EACH = 1000, 2
@@ -39,6 +40,9 @@ AS_GOOD = 2.0
 
 COARSE, FINER = 6, (12, 20, 30)
 """Intervals of the splines, and those of finer ones once there are curves to begin with."""
+
+FAST = (2, 30)
+"""Products and intervals that are tried where coarse splines leave much, as fast waves make them."""
 
 KINKS = 2
 """Powers from 0 up that the absolute value of a feature is multiplied by, for curves that have a kink at 0."""
@@ -124,15 +128,18 @@ def _named(fit: Decomposition, z: Tensor, tau: Tensor, functions: Mapping[str, F
 
 
 def _decomposed(z: Tensor, tau: Tensor) -> Decomposition | None:
-    """Return a target as a sum of products of coarse curves; None if it is none of a few."""
-    columns = _splines(z, COARSE)
-    whole = _from_start(columns, tau, MOST, 0)
-    return whole if whole.error < NEAR else None
+    """Return a target as a sum of products of coarse curves, or of fewer fine ones; None if it is neither."""
+    for count, intervals in ((MOST, COARSE), FAST):
+        if len(tau) >= _wanted(count, z.shape[1], intervals):
+            fit = _from_start(_splines(z, intervals), tau, count, 0)
+            if fit.error < NEAR:
+                return fit
+    return None
 
 
 def _fewest(most: Decomposition, tau: Tensor) -> Decomposition:
     """Return the decomposition into as few products as leave little more."""
-    for count, start in itertools.product(range(1, MOST), range(STARTS)):
+    for count, start in itertools.product(range(1, most.coef.shape[2]), range(STARTS)):
         fewer = _from_start(most.columns, tau, count, start)
         if fewer.error < AS_GOOD * most.error:
             return fewer
@@ -245,7 +252,7 @@ def _others(curves: Tensor, k: int) -> Tensor:
 
 def _sum(sides: list[list[Tree]], z: Tensor, tau: Tensor, doubt: float) -> tuple[Tree, float]:
     """Return the sum of few products of names, and of constants, that is closest to a target, and what it leaves."""
-    placed = [[substitute(name, [Variable(k)]) for name in names] for k, names in enumerate(sides)]
+    placed = [[substitute(unshifted_sum([name]), [Variable(k)]) for name in names] for k, names in enumerate(sides)]
     one: Tree = whole(1)
     kinds = [folded([[one, *names] for names in placed])]
     if sum(paired(names) != names for names in placed) > 1:  # as many waves as products, or fewer
@@ -273,4 +280,5 @@ def _multiple(entry: Tree | Wave, sides: Sequence[Tree], coef: Sequence[float]) 
     """Return a multiple of an entry, a sine or a cosine without a shift if it is one."""
     if isinstance(entry, Wave) and all(coef):
         return entry.mixed(*coef)
-    return next(multiply(Number(c), side) for c, side in zip(coef, sides, strict=True) if c)
+    c, side = next((c, side) for c, side in zip(coef, sides, strict=True) if c)
+    return add(*(multiply(Number(c), term) for term in (side.terms if isinstance(side, Sum) else (side,))))

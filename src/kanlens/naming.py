@@ -37,7 +37,7 @@ SHORT = 30.0
 NEARLY = 10.0
 """How much larger it may be for names that make trying pairs of functions, which takes a second, needless."""
 
-PLAIN = 13
+PLAIN = 14
 """Symbols up to which a formula that fits a curve as well as it is known ends the search for others."""
 
 

@@ -350,13 +350,16 @@ def _as_tangents(form: "Expr") -> "Expr":
 
 
 def _added_tangents(form: "Expr") -> "Expr":
-    """Return the form with `tanh(atanh(u) + atanh(v))` as `(u + v)/(1 + u v)`, which is real for any *u*, too."""
+    """Return the form with `tanh(atanh(u) + atanh(v))` as `(u + v)/(1 + u v)`, and `tanh(log(u/v)/2)` as a quotient."""
     import sympy
 
-    def added(tangent: "Expr") -> "Expr":
-        return sympy.cancel(sympy.expand_trig(tangent))
+    def rational(tangent: "Expr") -> "Expr":
+        if tangent.has(sympy.atanh):  # it is real for any u, too
+            return sympy.cancel(sympy.expand_trig(tangent))
+        twice = sympy.exp(sympy.expand(2 * tangent.args[0]))
+        return (twice - 1) / (twice + 1)
 
-    return sympy.cancel(form.replace(lambda e: isinstance(e, sympy.tanh) and e.has(sympy.atanh), added))
+    return sympy.cancel(form.replace(lambda e: isinstance(e, sympy.tanh) and e.has(sympy.atanh, sympy.log), rational))
 
 
 def _without_signs(form: "Expr") -> "Expr":

@@ -32,6 +32,9 @@ SAME = 1e-3
 EACH, STEPS = 1, 8
 """Functions of each kind that are fitted, and the Gauss-Newton steps that each gets."""
 
+PATIENCE, LOST, ROUND_OFF = 3, 0.05, 1e-10
+"""Steps, and share of a function outside the span after them from which it is given up; that from which it is there."""
+
 FITTED = 12
 """Functions that are fitted at most."""
 
@@ -157,7 +160,8 @@ def _kinds(span: Span, functions: Mapping[str, Function]) -> Iterator[list[Tree]
     plain, nowhere_zero = of_the_variable(span.s, functions), bool((span.s != 0).all())
     powers = [raise_to(Variable(0), p) for p in POWERS if nowhere_zero or p > 0]
     before = [p for p in BEFORE if nowhere_zero or p >= 0]
-    yield [*powers, *_best([(plain, p) for p in before] + [(of_the_square(plain, functions), 0)], span)]
+    yield powers  # which need no fit
+    yield _best([(plain, p) for p in before] + [(of_the_square(plain, functions), 0)], span)
     for inside in (shifted_squares(span.s, functions), plain):
         yield _best([(part, 0) for part in around(inside, functions)], span)
 
@@ -186,7 +190,9 @@ def _fitted(tree: Tree, span: Span) -> Tree:
     """
     points = span.s[:, None]
     best, damping = float(span.outside(values(tree, points)[None])[0]), 1e-3
-    for _ in range(STEPS if len(free_values(tree)) and best < math.inf else 0):
+    for step in range(STEPS if len(free_values(tree)) else 0):
+        if best < ROUND_OFF or best > (LOST if step >= PATIENCE else OUTSIDE):
+            break
         value, jacobian = values_and_jacobian(tree, points)
         new, newer = (part - span.named @ (span.named.mT @ part) for part in (value, jacobian))
         left, steep = (part - span.whole @ (span.whole.mT @ part) for part in (new, newer))

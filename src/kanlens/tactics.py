@@ -13,7 +13,7 @@ from kanlens.conditions import interior
 from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
-from kanlens.joins import distance, folded, joins, nodes, variants
+from kanlens.joins import creased, distance, folded, joins, nodes, variants
 from kanlens.low_rank import low_rank
 from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
 from kanlens.node_sums import node_sums
@@ -58,6 +58,9 @@ KINKED = 1e-4
 
 BENT = 0.2
 """Share of its error that a stand-in must lose in the absolute value of a feature, for a kink to be there."""
+
+CREASE = 0.01
+"""The same in that of a sum or a difference: of laws that are steep there, without a kink, 0.1 and more is left."""
 
 SEPARATED = 3
 """Parts of the law that are named before other reductions are tried."""
@@ -161,14 +164,21 @@ class Tactics:
             yield from self._explore(problem, smooth, error, above, few)
 
     def _bent(self, problem: Problem, smooth: Surrogate, error: float) -> Problem | None:
-        """Return the problem in the absolute value of a feature if a stand-in is much closer to the target there."""
-        candidates = list(folded(problem, self.functions)) if error > KINKED * self.spread else []
-        if not candidates:
-            return None
+        """Return the problem in the absolute value of a feature if a stand-in is much closer to the target there.
+
+        Else of the sum or the difference of two, beside all features.
+        """
         felt = problem.felt()
-        off = [quick_error(p.z, p.t, felt, smooth.kind, self.seed) for p in (problem, *candidates)]
-        best = min(range(len(candidates)), key=lambda k: off[k + 1])
-        return candidates[best] if off[best + 1] < BENT * off[0] else None
+
+        def off(there: Problem) -> float:
+            return quick_error(there.z, there.t, felt, smooth.kind, self.seed)
+
+        for bends, least, share in ((folded, KINKED, BENT), (creased, ROUGH, CREASE)):
+            candidates = bends(problem, self.functions) if error > least * self.spread else ()
+            best, closest = min(((off(p), p) for p in candidates), key=lambda one: one[0], default=(math.inf, problem))
+            if closest is not problem and best < share * off(problem):
+                return closest
+        return None
 
     def _explore(
         self, problem: Problem, smooth: Surrogate, error: float, above: float, few: Iterator[list[Guess]]
