@@ -27,7 +27,7 @@ FLOORS = (
     "naming improvement verdict triples",
     "training multivariate reductions hinges screening joins",
     "hypotheses separations unfolding single_nodes sharpening spans",
-    "shears product_terms low_rank node_sums",
+    "shears product_terms low_rank node_sums groups",
     "convergence pruning snapping compiler nodes tuning",
     "lettering portraits palettes recording selection tactics canvas",
     "layout mathml effects typesetting",

@@ -10,6 +10,7 @@ from torch import Tensor
 from kanlens.agenda import Agenda
 from kanlens.compounds import compounds, covered_pairs, nested, pairs
 from kanlens.conditions import interior
+from kanlens.groups import groups
 from kanlens.hinges import hinges
 from kanlens.hypotheses import WORSE, reductions
 from kanlens.improvement import Improvement
@@ -358,6 +359,7 @@ class Tactics:
         if not self.noisy:
             self._push_parts(problem, parts(problem, smooth), problem.size - 1.42, error)
             self._push_parts(problem, product_terms(problem, smooth), problem.size - 1.28, error)
+            self._push_parts(problem, groups(problem, error / self.spread), problem.size - 1.4, error)
             if problem.key() not in self._sheared:
                 self._push_parts(problem, shears(problem, smooth), problem.size - 1.28, error)
         if error > KINKED * self.spread:
