@@ -13,7 +13,8 @@ from kanlens.joins import Node, creased, folded, joins, nodes, plainer
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit, without_traces
 from kanlens.surrogate import surrogate
-from kanlens.trees import Call, Number, Variable, add, multiply
+from kanlens.trees import Call, Number, Variable, add, calls, multiply
+from kanlens.trees import values as tree_values
 
 Law = Callable[[Tensor], Tensor]
 
@@ -158,3 +159,12 @@ def test_a_power_in_a_node_becomes_the_feature_itself() -> None:
         assert unlike(plain.curves[0], factor, constant=False) < 1e-9
         assert unlike(plain.curves[1], feature, constant=False) < 1e-9
     assert not list(plainer(Node((0, 1), (turns, feature), 1e-4, True), x))
+
+
+@pytest.mark.parametrize(("shift", "kept"), [(2.0, False), (-2.0, False), (0.5, True)])
+def test_an_absolute_value_of_one_sign_is_left_out(shift: float, kept: bool) -> None:
+    x = torch.linspace(-1, 1, 50, dtype=torch.float64)[:, None]
+    tree = multiply(Number(3.0), Call(LIBRARY["abs"], add(Variable(0), Number(shift))))
+    plain = without_traces(tree, x)
+    assert ("abs" in calls(plain)) is kept
+    torch.testing.assert_close(tree_values(plain, x), tree_values(tree, x))
