@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kanlens.functions import LIBRARY
-from kanlens.trees import Call, Number, Product, Sum, Tree, add, multiply, whole
+from kanlens.naming import unshifted_sum
+from kanlens.trees import Call, Number, Product, Tree, add, multiply, whole
 
 
 class Wave(NamedTuple):
@@ -44,10 +45,7 @@ def wave_of(tree: Tree) -> Wave | None:
     waves = [f for f in factors if isinstance(f, Call) and f.function.name in ("sin", "cos")]
     if len(waves) != 1:
         return None
-    inside = waves[0].argument
-    terms = inside.terms if isinstance(inside, Sum) else (inside,)
-    moving = [term for term in terms if not isinstance(term, Number)]
-    return Wave(multiply(*(f for f in factors if f is not waves[0])), add(*moving))
+    return Wave(multiply(*(f for f in factors if f is not waves[0])), unshifted_sum([waves[0].argument]))
 
 
 def paired(names: Sequence[Tree]) -> list[Tree | Wave]:

@@ -42,10 +42,10 @@ def groups(problem: Problem, error: float) -> list[Part]:
     error : float
         That of a stand-in, as a share of the target's deviation.
     """
-    z, t = problem.z[:ROWS], problem.t[:ROWS]
-    basis, at = BSpline(degree=5, intervals=INTERVALS), evenly(z).at
+    z, t, basis = problem.z[:ROWS], problem.t[:ROWS], BSpline(degree=5, intervals=INTERVALS)
     if problem.size != 3 or len(t) < EACH * basis.size * (basis.size + 1):
         return []
+    at = evenly(z).at
     splines = basis.values(at, basis.grid(at.amin(0), at.amax(0))).unbind(1)
     around = [(outer, outer.forward(t)) for outer in outers(t) if outer.name in INSIDE]
     found: list[tuple[float, Part]] = []

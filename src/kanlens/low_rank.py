@@ -254,9 +254,9 @@ def _sum(sides: list[list[Tree]], z: Tensor, tau: Tensor, doubt: float) -> tuple
     """Return the sum of few products of names, and of constants, that is closest to a target, and what it leaves."""
     placed = [[substitute(unshifted_sum([name]), [Variable(k)]) for name in names] for k, names in enumerate(sides)]
     one: Tree = whole(1)
-    kinds = [folded([[one, *names] for names in placed])]
-    if sum(paired(names) != names for names in placed) > 1:  # as many waves as products, or fewer
-        kinds.append(folded([[one, *paired(names)] for names in placed]))
+    kinds, waves = [folded([[one, *names] for names in placed])], [paired(names) for names in placed]
+    if sum(some != names for some, names in zip(waves, placed, strict=True)) > 1:  # as many as products, or fewer
+        kinds.append(folded([[one, *some] for some in waves]))
     found = [_closest(entries, z, tau, doubt) for entries in kinds]
     terms, left = min(found, key=lambda one: (not one[1] < FAR * doubt, len(one[0])))
     return add(*terms), left if len(terms) <= TERMS else math.inf
