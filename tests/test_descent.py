@@ -103,6 +103,33 @@ def _start() -> Tensor:
     return torch.ones(5, requires_grad=True)
 
 
+def test_gradients_are_forgotten_or_set_to_zero() -> None:
+    point = _start()
+    for kept in (None, torch.zeros(5)):
+        point.grad = torch.ones(5)
+        descent.Adam([point]).zero_grad(set_to_none=kept is None)
+        assert (point.grad is None) if kept is None else torch.equal(point.grad, kept)
+
+
+def test_parameters_of_any_layout_are_stepped_as_one_vector() -> None:
+    start = torch.linspace(-1, 1, 12, dtype=torch.float64)
+    found = []
+    for shape in (lambda flat: flat, lambda flat: flat.view(4, 3).T.contiguous().T):
+        parameters = [shape(start.clone()).requires_grad_(), torch.zeros(0, requires_grad=True)]
+        optimizer = descent.LBFGS(parameters, line_search_fn="strong_wolfe")
+
+        def closure(point: Tensor = parameters[0], optimizer: torch.optim.Optimizer = optimizer) -> Tensor:
+            optimizer.zero_grad()
+            loss = (point.flatten() - torch.arange(12)).pow(4).sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        found.append(parameters[0].detach().flatten())
+    assert torch.equal(*found)
+    assert not torch.equal(found[0], start)
+
+
 def test_a_parameter_without_a_gradient_stays() -> None:
     point = _start()
     descent.Adam([point]).step()

@@ -140,16 +140,13 @@ class LBFGS(descent.LBFGS):
             seen.append(loss := closure())
             if len(seen) == 1:
                 self._unit = _power(_number(loss)) if in_units and fresh else self._unit
-            for parameter in self._parameters():
-                if parameter.grad is not None:  # of any layout; torch's own asks for one that is contiguous
-                    parameter.grad = (parameter.grad / self._unit).contiguous()
             return loss / self._unit
 
         super().step(scaled)
-        for parameter in self._parameters():
-            if parameter.grad is not None:
-                parameter.grad *= self._unit
         return seen
+
+    def _slope(self) -> torch.Tensor:
+        return super()._slope() / self._unit
 
     def _parameters(self) -> list[torch.Tensor]:
         return [parameter for group in self.param_groups for parameter in group["params"]]

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from scipy.linalg import blas
 from torch import Tensor
 
 # private, but the steps are to be torch's: a copy of its 150 lines would drift, and a test compares steps with torch's
@@ -16,7 +17,16 @@ class Light(torch.optim.Optimizer):
     """Leave out what keeps compilers away from an optimiser: it takes longer to load than a small fit takes."""
 
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
-    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    _cleared = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, without noting it for a profiler, which takes longer."""
+        if not set_to_none:
+            self._cleared(set_to_none=False)
+            return
+        for group in self.param_groups:
+            for point in group["params"]:
+                point.grad = None
 
 
 LEAST = 1e-10
@@ -27,9 +37,10 @@ class LBFGS(Light, torch.optim.LBFGS):
     """Take the steps of torch's L-BFGS, up to round-off; what it has learnt is kept as rows of two tensors.
 
     torch goes through the updates one by one, twice, which for a hundred of them takes as long as the loss of a small
-    network. Here numpy does, in a quarter of that time. Solving for all of them at once takes less still, but in
-    single precision it found a poor minimum or none more often, and in double precision lengths along which a
-    loss does not change grew without bound.
+    network. Here BLAS does, in a tenth of that time. Points of a line search are made as one vector, and each parameter
+    is written once for each of them. Solving for all updates at once takes less still, but in single precision it found
+    a poor minimum or none more often, and in double precision lengths along which a loss does not change grew without
+    bound.
 
     References
     ----------
@@ -54,11 +65,12 @@ class LBFGS(Light, torch.optim.LBFGS):
             state.update(slope=here.slope.clone(), step=torch.zeros_like(way))
             if bool(fall > -group["tolerance_change"]):
                 break
-            last = here
+            last, start = here, torch.cat([_numbers(each).reshape(-1) for each in self._params])
             if group["line_search_fn"] is not None:
-                here, length, more = self._search(closure, here, way, length, fall, group["max_eval"] - calls)
+                look = partial(self._look, closure)
+                here, length, more = _searched(look, start, here, way, length, fall, group["max_eval"] - calls)
                 calls += more
-            self._add_grad(length, way)
+            self._write(torch.add(start, way, alpha=length))
             if group["line_search_fn"] is None and iteration < group["max_iter"]:
                 here, calls = _Point(float(closure()), self._slope()), calls + 1
             state["step"] = length * way
@@ -69,18 +81,27 @@ class LBFGS(Light, torch.optim.LBFGS):
         return before
 
     def _slope(self) -> Tensor:
-        slope: Tensor = self._gather_flat_grad()  # type: ignore[no-untyped-call]
-        return slope
+        """Return the gradient as one vector; parameters and gradients may have any layout in memory."""
+        slopes = (torch.zeros_like(each) if each.grad is None else each.grad for each in self._params)
+        return torch.cat([_numbers(slope).reshape(-1) for slope in slopes])
 
-    def _search(
-        self, closure: Callable[[], Any], here: "_Point", way: Tensor, length: float, fall: Tensor, most: int
-    ) -> "tuple[_Point, float, int]":
-        """Return the point of strong Wolfe conditions along a way, how far it is, and how many losses that took."""
-        start: list[Tensor] = self._clone_param()  # type: ignore[no-untyped-call]
-        look = partial(self._directional_evaluate, closure)
-        found = _strong_wolfe(look, start, length, way, here.loss, here.slope, fall, max_ls=most)  # type: ignore[no-untyped-call]
-        loss, slope, length, calls = found
-        return _Point(float(loss), slope), float(length), int(calls)
+    def _write(self, point: Tensor) -> None:
+        """Write a point into the parameters."""
+        numbers = [_numbers(each) for each in self._params]
+        for each, piece in zip(numbers, torch.split(point, [each.numel() for each in numbers]), strict=True):
+            if len(piece):
+                each.copy_(piece.view_as(each))
+
+    def _look(self, closure: Callable[[], Any], start: Tensor, length: float, way: Tensor) -> tuple[float, Tensor]:
+        """Return the loss and its slope at a point along a way."""
+        self._write(torch.add(start, way, alpha=length))
+        return float(closure()), self._slope()
+
+
+def _numbers(tensor: Tensor) -> Tensor:
+    """See a tensor as one of real numbers that are all there."""
+    dense = tensor.to_dense() if tensor.is_sparse else tensor
+    return torch.view_as_real(dense) if dense.is_complex() else dense
 
 
 class _Point(NamedTuple):
@@ -90,22 +111,49 @@ class _Point(NamedTuple):
     slope: Tensor
 
 
+def _searched(
+    look: Callable[[Tensor, float, Tensor], tuple[float, Tensor]],
+    start: Tensor,
+    here: _Point,
+    way: Tensor,
+    length: float,
+    fall: Tensor,
+    most: int,
+) -> tuple[_Point, float, int]:
+    """Return the point of strong Wolfe conditions along a way, how far it is, and how many losses that took."""
+    found = _strong_wolfe(look, start, length, way, here.loss, here.slope, fall, max_ls=most)  # type: ignore[no-untyped-call]
+    loss, slope, length, calls = found
+    return _Point(float(loss), slope), float(length), int(calls)
+
+
 def _direction(state: dict[str, Any], slope: Tensor, history: int) -> Tensor:
     """Return where to go from a point of this slope, after learning from the last step."""
     if "slope" in state:
         _learn(state, slope - state["slope"], history)
     if "scale" not in state:
         return -slope
-    quick = slope.device.type == "cpu"
-    way, steps, changes = (rows.numpy() if quick else rows for rows in (-slope, state["steps"], state["changes"]))
+    way: Any = -slope
+    steps, changes, dot, add = state["steps"], state["changes"], torch.dot, Tensor.add_
+    if slope.device.type == "cpu" and slope.dtype in BLAS:
+        way, steps, changes = way.numpy(), steps.numpy(), changes.numpy()
+        dot, add = BLAS[slope.dtype]
     updates, shares = list(zip(steps, changes, state["bends"], strict=True)), []
     for step, change, bend in reversed(updates):
-        shares.append((step @ way) / bend)
-        way = way - shares[-1] * change
-    way = way * state["scale"]
+        shares.append(float(dot(step, way)) / bend)
+        add(way, change, alpha=-shares[-1])
+    way *= state["scale"]
     for (step, change, bend), share in zip(updates, reversed(shares), strict=True):
-        way = way + (share - (change @ way) / bend) * step
-    return torch.as_tensor(way, dtype=slope.dtype)
+        add(way, step, alpha=share - float(dot(change, way)) / bend)
+    return torch.as_tensor(way)
+
+
+def _added(axpy: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what adds a multiple of a vector to another one in place, as torch's does."""
+    return lambda y, x, alpha: axpy(x, y, a=alpha)
+
+
+BLAS = {torch.float32: (blas.sdot, _added(blas.saxpy)), torch.float64: (blas.ddot, _added(blas.daxpy))}
+"""How vectors are multiplied and added, by their type: calls that take a microsecond."""
 
 
 def _learn(state: dict[str, Any], change: Tensor, history: int) -> None:
