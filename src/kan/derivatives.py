@@ -56,7 +56,7 @@ def _of_one(derivatives: Tensor) -> Tensor:
     """Return the derivatives of the only output from those `(rows, out, ...)` of all."""
     if derivatives.shape[1] != 1:
         raise InputError(f"expected one output, got {derivatives.shape[1]}. Use mode='vector'.")
-    return derivatives[:, 0]
+    return derivatives.squeeze(1)
 
 
 def get_derivative(

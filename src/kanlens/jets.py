@@ -138,12 +138,17 @@ class Jet(NamedTuple):
                 curvatures = self.curvatures * v + u * other.curvatures + cross + cross.transpose(0, 1)
         return Jet(u * v, slopes, curvatures)
 
-    def part(self, start: int, count: int, step: int = 1) -> "Jet":
-        """Return the jet of `count` nodes."""
-        nodes = slice(start, start + count * step, step)
-        values, *rest = (None if each is None else each[..., nodes, :] for each in self)
-        assert values is not None
-        return Jet(values, *rest)
+    def split(self, counts: Sequence[int]) -> "list[Jet]":
+        """Return the jets of so many nodes each, in one go: autograd fills a tensor of all for each part of its own."""
+        return self._apart(lambda each: torch.split(each, list(counts), -2)) if len(counts) > 1 else [self]
+
+    def factors(self, arity: int) -> "list[Jet]":
+        """Return the jets of the first factors of all products of an arity, of the second ones and so on."""
+        return self._apart(lambda each: torch.unflatten(each, -2, (-1, arity)).unbind(-2))
+
+    def _apart(self, cut: Callable[[Tensor], Sequence[Tensor]]) -> "list[Jet]":
+        known = [cut(each) for each in self if each is not None]  # lower orders come first
+        return [Jet(*parts) for parts in zip(*known, strict=True)]
 
 
 def serves(x: Tensor, layers: Sequence[Any], symbols: Sequence[Any]) -> bool:
@@ -186,9 +191,12 @@ def carry(x: Tensor, stages: Sequence[Stage], order: int, places: "list[_Place |
         known = None if number or x.requires_grad or stage.pieces is None else stage.pieces.repeated(x, stage.residual)
         if number == len(places):
             places.append(None)
-        if known is None and places[number] is None and stage.pieces is not None:
-            places[number] = _Place(jet.values.detach(), stage.pieces, stage.residual)
-        jet = _summed(jet, curves(jet.values, stage, order + 1, known or places[number]), first=not number)
+        if known is not None:
+            jet = known.sums(stage, order)
+        else:
+            if places[number] is None and stage.pieces is not None:
+                places[number] = _Place(jet.values.detach(), stage.pieces, stage.residual)
+            jet = _summed(jet, curves(jet.values, stage, order + 1, places[number]), first=not number)
         if stage.products:
             jet = _multiplied(jet, stage)
     return jet
@@ -196,12 +204,10 @@ def carry(x: Tensor, stages: Sequence[Stage], order: int, places: "list[_Place |
 
 def _summed(jet: Jet, f: Sequence[Tensor], first: bool) -> Jet:
     """Return the jet of a layer's sub-nodes from that of its inputs and from its edges' functions."""
+    if first:
+        return _from_inputs(f[0].sum(0), f[1:])
     slopes = curvatures = None
-    if first:  # the inputs' own slopes are ones and zeros
-        slopes = f[1] if len(f) > 1 else None
-        if len(f) > 2:
-            curvatures = torch.eye(len(f[2]), dtype=f[2].dtype)[:, :, None, None] * f[2][:, None]
-    elif jet.slopes is not None:
+    if jet.slopes is not None:
         slopes = (jet.slopes[:, :, None] * f[1]).sum(1)
         if jet.curvatures is not None:
             bent = jet.slopes[:, None, :, None] * (jet.slopes[:, :, None] * f[2])
@@ -209,30 +215,33 @@ def _summed(jet: Jet, f: Sequence[Tensor], first: bool) -> Jet:
     return Jet(f[0].sum(0), slopes, curvatures)
 
 
+def _from_inputs(values: Tensor, f: Sequence[Tensor]) -> Jet:
+    """Return the jet of sums over inputs, whose own slopes are ones and zeros, from the edges' derivatives."""
+    curvatures = torch.eye(len(f[1]), dtype=values.dtype)[:, :, None, None] * f[1][:, None] if len(f) > 1 else None
+    return Jet(values, f[0] if f else None, curvatures)
+
+
 def _multiplied(jet: Jet, stage: Stage) -> Jet:
     """Return the jet of the nodes from that of their factors."""
-    nodes, start = [jet.part(0, stage.sums)], stage.sums
-    for arity, alike in groupby(stage.products):
-        count = len(list(alike))
-        factors = (jet.part(start + number, count, arity) for number in range(arity))
-        nodes.append(functools.reduce(Jet.times, factors))
-        start += count * arity
+    alike = [(arity, len(list(group)) * arity) for arity, group in groupby(stage.products)]
+    sums = [stage.sums] if stage.sums else []
+    parts = jet.split([*sums, *(count for _, count in alike)])
+    products = zip(alike, parts[len(sums) :], strict=True)
+    nodes = [*parts[: len(sums)], *(functools.reduce(Jet.times, part.factors(arity)) for (arity, _), part in products)]
+    if len(nodes) == 1:
+        return nodes[0]
     values, *rest = (None if part[0] is None else torch.cat(part, -2) for part in zip(*nodes, strict=True))
     assert values is not None
     return Jet(values, *rest)
 
 
-def curves(x: Tensor, stage: Stage, count: int, place: "_Place | _Repeated | None") -> Sequence[Tensor]:
+def curves(x: Tensor, stage: Stage, count: int, place: "_Place | None") -> Sequence[Tensor]:
     """Return the edges' functions and derivatives at `x (in, batch)`, `count` in all, each `(in, out, batch)`."""
     named = [] if stage.symbols is None else _named(x, stage.symbols, stage.coef, count)
     if place is None:
         return named
-    found: Sequence[Tensor]
-    if isinstance(place, _Repeated):
-        found = place.curves(stage, count)
-    else:
-        local = torch.bmm(stage.coef.transpose(0, 1), place.pieces.derivatives)  # (in, out, orders x intervals)
-        found = _applied(_Curves, x, local, stage.weight, count, place)
+    local = torch.bmm(stage.coef.transpose(0, 1), place.pieces.derivatives)  # (in, out, orders x intervals)
+    found: Sequence[Tensor] = _applied(_Curves, x, local, stage.weight, count, place)
     return [spline + symbol for spline, symbol in zip(found, named, strict=True)] if named else found
 
 
@@ -298,28 +307,33 @@ class _Repeated:
     def __init__(self, x: Tensor, residual: str) -> None:
         self.x, self.residual = x, residual
         self._tables: list[Tensor] = []
-        self._rises: list[Tensor] = []
 
     def is_of(self, x: Tensor, residual: str) -> bool:
         """Tell whether these are the points and the residual function."""
         return self.residual == residual and self.x.shape == x.shape and torch.equal(self.x, x)
 
-    def curves(self, stage: Stage, count: int) -> list[Tensor]:
-        """Return the edges' functions and their derivatives, each `(in, out, batch)`."""
+    def sums(self, stage: Stage, order: int) -> Jet:
+        """Return the jet of the layer's sub-nodes: the residual function is one more basis function."""
+        coef = stage.coef if stage.weight is None else torch.cat([stage.coef, stage.weight[..., None]], 2)
+        tables = self._tabulated(stage, order + 1)
+        values = coef.flatten(1) @ tables[0].flatten(0, 1)
+        found = [torch.bmm(coef.transpose(0, 1), table) for table in tables[1:]]
+        if stage.symbols is not None:
+            first, *rest = _named(self.x, stage.symbols, stage.coef, order + 1)
+            values, found = values + first.sum(0), [a + b for a, b in zip(found, rest, strict=True)]
+        return _from_inputs(values, found)
+
+    @torch.no_grad()
+    def _tabulated(self, stage: Stage, count: int) -> list[Tensor]:
+        """Return the basis functions and their derivatives, each `(in, size [+ 1], batch)`."""
         assert stage.pieces is not None
         if len(self._tables) < count:
-            with torch.no_grad():
-                place = _Place(self.x, stage.pieces, self.residual)
-                self._tables = _evaluated(
-                    stage.pieces.derivatives.contiguous(), None, place, stage.pieces.orders, count
-                )
-                self._rises = [] if stage.weight is None else place.rises(count)
-        coef = stage.coef.transpose(0, 1)
-        found = [torch.bmm(coef, table) for table in self._tables[:count]]
-        if stage.weight is None:
-            return found
-        column = stage.weight.T[..., None]
-        return [torch.addcmul(each, column, rise) for each, rise in zip(found, self._rises, strict=False)]
+            place = _Place(self.x, stage.pieces, self.residual)
+            tables = _evaluated(stage.pieces.derivatives.contiguous(), None, place, stage.pieces.orders, count)
+            if stage.weight is not None:
+                tables = [torch.cat(both, 1) for both in zip(tables, place.rises(count), strict=True)]
+            self._tables = tables
+        return self._tables[:count]
 
 
 def _evaluated(local: Tensor, weight: Tensor | None, place: _Place, orders: int, count: int) -> list[Tensor]:
