@@ -1,5 +1,7 @@
 """A damped step minimises its model, by rows as by normal equations, and by rows with all of float64's digits."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +64,12 @@ def test_rows_remove_what_normal_equations_cannot_see(seed: int) -> None:
 
     assert left(rows) < 1e-13
     assert left(normal(rows)) > 1e3 * left(rows)
+
+
+@pytest.mark.parametrize("entry", [-1.0, math.nan])
+def test_a_matrix_that_is_not_positive_gives_no_step(entry: float) -> None:
+    hessian = torch.diag(torch.tensor([1.0, entry])).double()
+    assert NormalEquations(1.0, torch.ones(2).double(), hessian).move(0.0) is None
 
 
 def test_directions_without_effect_stay_where_they_are() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import threadpoolctl
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -183,6 +184,18 @@ def test_levenberg_marquardt_stops_when_it_gains_nothing_and_with_nothing_to_do(
 def test_a_direction_without_effect_does_no_harm() -> None:
     found = LevenbergMarquardt().minimise(Squares(lambda theta: theta[:1] - 3), torch.tensor([0.0, 5.0]).double())
     torch.testing.assert_close(found.theta, torch.tensor([3.0, 5.0]).double())
+
+
+def test_numpy_takes_as_many_threads_as_torch_for_the_time_of_a_minimisation() -> None:
+    def counts() -> set[int]:
+        return {each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"}
+
+    seen = []
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        LevenbergMarquardt(1).minimise(Squares(lambda theta: theta), START, lambda *_: seen.append(counts()))
+        assert counts() == {2}
+    assert torch.get_num_threads() == 1
+    assert seen == [{1}]
 
 
 def test_reasons_are_sentences() -> None:

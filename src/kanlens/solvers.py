@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from kanlens import descent
+from kanlens import descent, threads
 from kanlens.quadratic import Quadratic
 
 
@@ -112,7 +112,10 @@ class LevenbergMarquardt:
         self, objective: Objective, theta: Tensor, watch: Watch = ignore, memory: Memory | None = None
     ) -> Solution:
         """Return the best point found from `theta`, of the same shape `(p,)`; see :data:`Memory`."""
-        memory = {} if memory is None else memory
+        with threads.shared():
+            return self._minimise(objective, theta, watch, {} if memory is None else memory)
+
+    def _minimise(self, objective: Objective, theta: Tensor, watch: Watch, memory: Memory) -> Solution:
         theta = memory.get("theta", theta)
         damping, step = memory.get("damping", self.damping), memory.get("step", 0)
         try:
