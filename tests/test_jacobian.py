@@ -48,6 +48,17 @@ def test_a_pass_back_gives_the_gradient_of_any_function_of_outputs_and_edges(
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-10)
 
 
+def test_a_vector_is_written_again_after_either_was_written_to() -> None:
+    model = rich(3)
+    parameters = Parameters(model)
+    theta = parameters.get()
+    parameters.set(theta)
+    for change in (lambda: model.layers[0].coef.detach().mul_(2), lambda: parameters.set(theta + 1), lambda: theta.mul_(3)):
+        change()
+        parameters.set(theta)
+        torch.testing.assert_close(parameters.get(), theta)
+
+
 def test_it_agrees_with_finite_differences() -> None:
     model = rich(7)
     x, parameters = points(6, 3), Parameters(model)

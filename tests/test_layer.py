@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from kanlens import kernels, native, powers
+from kanlens import arrays, kernels, native, powers
 from kanlens.bases import Basis, BSpline, LinearSpline
 from kanlens.cardinal import Cardinal
 from kanlens.combination import tabulate
@@ -167,6 +167,20 @@ def test_sizes_of_all_kinds_give_the_formula(sizes: tuple[int, int, int, int], d
     close = {torch.float32: 2e-4, torch.float64: 1e-12}[dtype]
     for got, expected in zip(*results, strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=close * float(1 + expected.abs().max()))
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 5])
+def test_tables_by_numpy_are_those_by_torch_for_nan_and_points_beyond_the_grid_too(degree: int) -> None:
+    basis = BSpline(degree, 4)
+    grid = basis.grid(torch.tensor([-1.0, 0.0]).double(), torch.tensor([1.0, 7.0]).double())
+    evaluator = basis.on(grid)
+    assert isinstance(evaluator, Cardinal)
+    x = torch.cat([points(50, 2, low=-2, high=9), torch.tensor([[-1.0, 7.0], [torch.nan, 1e300]]).double()])
+    assert arrays.serves(x, grid, evaluator)
+    for found, wanted in zip(tabulate(x, grid, evaluator), evaluator.values_and_slopes(x, grid), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-14, equal_nan=True)
+    refused = [(x.float(), grid.float()), (x, grid.float()), (x.repeat(10_000, 1), grid)]
+    assert not any(arrays.serves(*pair, evaluator) for pair in refused)
 
 
 def test_slopes_and_what_is_derived_from_them_are_the_same_with_values_kept_and_without(

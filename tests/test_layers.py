@@ -9,11 +9,11 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 
 FLOORS = (
-    "errors shards version curvature views budget removal pace answers scratch descent copying",
+    "errors threads shards version curvature views budget removal pace answers scratch descent copying",
     "quadratic moments fused front agenda",
     "cardinal",
     "bases functions solvers data preparation tables constants simplify expressions languages container",
-    "native powers expansions trees surrogate exponents",
+    "arrays native powers expansions trees surrogate exponents",
     "kernels dimensions turns spreading",
     "operators checkpoints jets conditions",
     "combination",

@@ -53,8 +53,9 @@ class Cardinal:
     rises: Rows = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pieces", _pieces(self.degree))
-        object.__setattr__(self, "rises", _rises(self.degree))
+        pieces, rises = _tables(self.degree)
+        object.__setattr__(self, "pieces", pieces)
+        object.__setattr__(self, "rises", rises)
 
     @property
     def size(self) -> int:
@@ -198,6 +199,12 @@ class Cardinal:
 def _on_device(rows: Rows, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return rows as a tensor that stays on a GPU: copying them there waits for all work before."""
     return torch.tensor(rows, dtype=dtype, device=device)
+
+
+@functools.cache
+def _tables(degree: int) -> tuple[Rows, Rows]:
+    """Return the pieces and their rises, which whoever compiles a layer has asked for before."""
+    return _pieces(degree), _rises(degree)
 
 
 def _pieces(degree: int) -> Rows:

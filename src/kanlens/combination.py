@@ -7,8 +7,9 @@ from torch import Tensor
 from torch._functorch.utils import unwrap_dead_wrappers
 from torch.autograd import forward_ad
 
-from kanlens import kernels, native, operators
+from kanlens import arrays, kernels, native, operators
 from kanlens.bases import Evaluator
+from kanlens.cardinal import Cardinal
 from kanlens.kernels import rows, unrows
 
 
@@ -41,6 +42,8 @@ def tabulate(x: Tensor, grid: Tensor, basis: Evaluator) -> tuple[Tensor, Tensor]
     """Return the basis functions and their slopes, each `(batch, in, size)`, where no derivative of them is wanted."""
     if native.serves(x, grid, basis):
         return native.tabulate(x, grid, basis.size - 3)
+    if isinstance(basis, Cardinal) and arrays.serves(x, grid, basis):
+        return arrays.tabulate(x, grid, basis)
     return basis.values_and_slopes(x, grid)
 
 

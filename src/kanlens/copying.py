@@ -7,6 +7,9 @@ from typing import Any, Self, TypeVar
 
 from torch import Tensor, nn
 
+PLAIN = {bool, int, float, str, type(None)}
+"""Types of values that are neither changed nor shared, most of those that modules hold."""
+
 Memo = dict[int, Any]
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -32,6 +35,8 @@ def _module(module: Module, memo: Memo) -> Module:
 
 def _value(value: Any, memo: Memo) -> Any:
     kind = type(value)
+    if kind in PLAIN:
+        return value
     if id(value) in memo:
         return memo[id(value)]
     if kind in (Tensor, nn.Parameter) and value.is_leaf and value.grad is None:

@@ -28,17 +28,17 @@ class Parameters:
         self.model = model
         self.live = [layer.mask.nonzero() for layer in model.layers]  # (edges, 2): out, in
         self.free = [~symbols.fixed for symbols in model.symbols]
-        self._constants = [int(free.sum()) for free in self.free]
+        self._set: tuple[Tensor, list[int]] | None = None
 
-    @property
+    @cached_property
     def counts(self) -> list[int]:
         """Return the number of parameters of each layer."""
         return [
-            len(live) * (layer.basis.size + layer.has_residual) + constants
-            for live, layer, constants in zip(self.live, self.model.layers, self._constants, strict=True)
+            len(live) * (layer.basis.size + layer.has_residual) + int(free.sum())
+            for live, layer, free in zip(self.live, self.model.layers, self.free, strict=True)
         ]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Return the number of parameters."""
         return sum(self.counts)
@@ -55,7 +55,9 @@ class Parameters:
 
     @torch.no_grad()
     def set(self, theta: Tensor) -> None:
-        """Write a vector `(parameters,)` into the network."""
+        """Write a vector `(parameters,)` into the network, unless nothing was written since this one was."""
+        if self._set is not None and self._set[0] is theta and self._set[1] == self._versions(theta):
+            return
         pieces = torch.split(theta, self.counts)
         for (layer, symbols, _), live, free, piece in zip(
             self.model.parts(), self.live, self.free, pieces, strict=True
@@ -67,6 +69,18 @@ class Parameters:
                 _put(layer.weight, live, piece[edges * size : edges * (size + 1)])
             if len(symbols):
                 _put_free(symbols.affine, free, piece[edges * (size + layer.has_residual) :])
+        self._set = theta, self._versions(theta)
+
+    def _versions(self, theta: Tensor) -> list[int]:
+        """Return how often the vector and the network's tensors were written to."""
+        return [theta._version, *(tensor._version for tensor in self._tensors)]
+
+    @cached_property
+    def _tensors(self) -> list[Tensor]:
+        found: list[Tensor] = []
+        for layer, symbols, _ in self.model.parts():
+            found += [layer.coef, layer.weight, symbols.affine]
+        return found
 
     def blocks(self) -> list[Tensor]:
         """Return for each layer the places of its live splines' parameters, `(edges, size [+ 1])`."""
