@@ -53,7 +53,11 @@ def test_a_vector_is_written_again_after_either_was_written_to() -> None:
     parameters = Parameters(model)
     theta = parameters.get()
     parameters.set(theta)
-    for change in (lambda: model.layers[0].coef.detach().mul_(2), lambda: parameters.set(theta + 1), lambda: theta.mul_(3)):
+    for change in (
+        lambda: model.layers[0].coef.detach().mul_(2),
+        lambda: parameters.set(theta + 1),
+        lambda: theta.mul_(3),
+    ):
         change()
         parameters.set(theta)
         torch.testing.assert_close(parameters.get(), theta)

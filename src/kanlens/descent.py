@@ -1,7 +1,7 @@
 """torch's optimisers without torch's compiler, which theirs load at the first step of a process."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -51,6 +51,7 @@ class LBFGS(Light, torch.optim.LBFGS):
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """Take a step of up to `max_iter` iterations and return the loss before it."""
         closure, group, state = torch.enable_grad()(closure), self.param_groups[0], self.state[self._params[0]]
+        self._filled = [each for each in self._params if each.numel()] or self._params
         before = closure()
         here = _Point(float(before), self._slope())
         calls = 1
@@ -65,7 +66,7 @@ class LBFGS(Light, torch.optim.LBFGS):
             state.update(slope=here.slope.clone(), step=torch.zeros_like(way))
             if bool(fall > -group["tolerance_change"]):
                 break
-            last, start = here, torch.cat([_numbers(each).reshape(-1) for each in self._params])
+            last, start = here, _row(self._filled)
             if group["line_search_fn"] is not None:
                 look = partial(self._look, closure)
                 here, length, more = _searched(look, start, here, way, length, fall, group["max_eval"] - calls)
@@ -82,20 +83,25 @@ class LBFGS(Light, torch.optim.LBFGS):
 
     def _slope(self) -> Tensor:
         """Return the gradient as one vector; parameters and gradients may have any layout in memory."""
-        slopes = (torch.zeros_like(each) if each.grad is None else each.grad for each in self._params)
-        return torch.cat([_numbers(slope).reshape(-1) for slope in slopes])
+        return _row([torch.zeros_like(each) if each.grad is None else each.grad for each in self._filled])
 
     def _write(self, point: Tensor) -> None:
         """Write a point into the parameters."""
-        numbers = [_numbers(each) for each in self._params]
-        for each, piece in zip(numbers, torch.split(point, [each.numel() for each in numbers]), strict=True):
-            if len(piece):
-                each.copy_(piece.view_as(each))
+        start = 0
+        for each in map(_numbers, self._filled):
+            end = start + each.numel()
+            each.copy_(point[start:end].view_as(each))
+            start = end
 
     def _look(self, closure: Callable[[], Any], start: Tensor, length: float, way: Tensor) -> tuple[float, Tensor]:
         """Return the loss and its slope at a point along a way."""
         self._write(torch.add(start, way, alpha=length))
         return float(closure()), self._slope()
+
+
+def _row(tensors: Sequence[Tensor]) -> Tensor:
+    """Return all numbers of tensors as one vector."""
+    return torch.cat([_numbers(each).reshape(-1) for each in tensors])
 
 
 def _numbers(tensor: Tensor) -> Tensor:
@@ -133,26 +139,26 @@ def _direction(state: dict[str, Any], slope: Tensor, history: int) -> Tensor:
     if "scale" not in state:
         return -slope
     way: Any = -slope
-    steps, changes, dot, add = state["steps"], state["changes"], torch.dot, Tensor.add_
+    steps, changes, dot, add = state["steps"], state["changes"], torch.dot, _add
     if slope.device.type == "cpu" and slope.dtype in BLAS:
         way, steps, changes = way.numpy(), steps.numpy(), changes.numpy()
         dot, add = BLAS[slope.dtype]
     updates, shares = list(zip(steps, changes, state["bends"], strict=True)), []
     for step, change, bend in reversed(updates):
         shares.append(float(dot(step, way)) / bend)
-        add(way, change, alpha=-shares[-1])
+        add(change, way, a=-shares[-1])
     way *= state["scale"]
     for (step, change, bend), share in zip(updates, reversed(shares), strict=True):
-        add(way, step, alpha=share - float(dot(change, way)) / bend)
+        add(step, way, a=share - float(dot(change, way)) / bend)
     return torch.as_tensor(way)
 
 
-def _added(axpy: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what adds a multiple of a vector to another one in place, as torch's does."""
-    return lambda y, x, alpha: axpy(x, y, a=alpha)
+def _add(x: Tensor, y: Tensor, *, a: float) -> None:
+    """Add a multiple of a vector to another one in place, as BLAS does."""
+    y.add_(x, alpha=a)
 
 
-BLAS = {torch.float32: (blas.sdot, _added(blas.saxpy)), torch.float64: (blas.ddot, _added(blas.daxpy))}
+BLAS = {torch.float32: (blas.sdot, blas.saxpy), torch.float64: (blas.ddot, blas.daxpy)}
 """How vectors are multiplied and added, by their type: calls that take a microsecond."""
 
 

@@ -28,6 +28,9 @@ CHUNK = 2**22
 DETERMINED = 1e-10
 """Share of a parameter's curvature below which round-off hides whether the data determine it."""
 
+SPREAD = 256
+"""Parameters up to which one product with a matrix that is mostly zeros takes less time than one for each layer."""
+
 SEVERAL = 3
 """Outputs from which products of a Jacobian's columns take less time without the Jacobian."""
 
@@ -107,8 +110,10 @@ class NetworkObjective:
 
     def value(self, theta: Tensor) -> float:
         """Return the objective."""
-        rough = 0.0 if self.smoothing is None else float(self.smoothing.of(theta).square().sum())
-        return sum(self.parts(theta)) + rough
+        if self.smoothing is None:
+            return sum(self.parts(theta))
+        rough = self._roughness(self.smoothing, theta)
+        return sum(self.parts(theta)) + float(rough @ rough)
 
     @torch.no_grad()
     def gradient(self, theta: Tensor) -> tuple[float, Tensor]:
@@ -121,7 +126,7 @@ class NetworkObjective:
             slope += self._slope(rows, passes, force)
         value, slope = sum(self._remember(theta, error, force)), shards.total(slope)
         if self.smoothing is not None:
-            rough = self.smoothing.of(theta)
+            rough = self._roughness(self.smoothing, theta)
             value, slope = value + float(rough @ rough), slope + 2 * self.smoothing.back(rough)
         return value, slope
 
@@ -138,7 +143,11 @@ class NetworkObjective:
         model = self._quadratic(theta, self.loss)
         if self.smoothing is None:
             return model
-        return model.plus(Rows(self._dense, self.smoothing.of(theta), products=self._products))
+        return model.plus(Rows(self._dense, self._roughness(self.smoothing, theta), products=self._products))
+
+    def _roughness(self, smoothing: Smoothing, theta: Tensor) -> Tensor:
+        """Return the rows of the smoothing; of a small network by the one matrix that its steps need anyway."""
+        return self._dense @ theta if smoothing.size <= SPREAD else smoothing.of(theta)
 
     @torch.no_grad()
     def _quadratic(self, theta: Tensor, loss: Curved) -> Quadratic:

@@ -69,6 +69,8 @@ def regrid(
         wide = torch.stack([ends[0] - beyond[0], ends[1] + beyond[1]])
         grid = _placed(layer, nodes, wide, uniformity, intervals, None if density is None else density[number])
         _move(layer, nodes, grid, intervals)
+        if number == result.depth - 1:  # nothing reads its nodes
+            break
         nodes = multiply(layer(nodes) + symbols(nodes), width)
         beyond = _beyond(layer, symbols, width, ends, nodes) if margin else 0 * _ends(nodes)
     if intervals is not None:
@@ -232,4 +234,6 @@ def _move(layer: KANLayer, nodes: Tensor, grid: Tensor, intervals: int | None) -
     points = torch.cat([nodes, spread])
     curves = torch.einsum("bik,oik->boi", layer.evaluator.values(points, layer.grid), layer.coef)
     layer.coef = torch.nn.Parameter(basis.project(points, curves, grid))
-    layer.basis, layer.grid = basis, grid
+    if basis != layer.basis:
+        layer.basis = basis
+    layer.grid = grid

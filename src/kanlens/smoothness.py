@@ -230,7 +230,7 @@ def _followed(passes: Sequence[Pass]) -> list[Tensor]:
     """Return for each layer the root mean squares `(out, in)` by which the outputs follow the edges' coefficients."""
     found: list[Tensor] = []
     for number, delta in sensitivities(passes):
-        values = passes[number].values.square().mean(2)  # (batch, in)
+        values = passes[number].values.permute(1, 2, 0).square().mean(1).T  # (batch, in), along the batch in memory
         found.insert(0, (delta.square().mean(0) @ values / len(values)).sqrt())
     return found
 
