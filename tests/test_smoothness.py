@@ -57,6 +57,18 @@ def test_bends_are_derivatives(setting: tuple[int, int, int]) -> None:
         assert torch.allclose(ours * scale, oracle, rtol=1e-7, atol=1e-8 * float(oracle.abs().max()))
 
 
+@pytest.mark.parametrize("degree", [1, 2, 3, 5])
+def test_rows_on_uniform_grids_are_those_of_any_grid(degree: int) -> None:
+    basis = BSpline(degree, 4)
+    model = KAN([2, 1], basis=basis, seed=0).double()
+    layer, x = model.layers[0], torch.rand(50, 2).double()
+    layer.grid = basis.grid(torch.tensor([-1.0, 0.0]).double(), torch.tensor([1.0, 7.0]).double())
+    uniform = smoothing(Parameters(model), x, Smoothness()).rows[0]
+    assert type(layer.evaluator) is not BSpline
+    layer._evaluator = basis
+    torch.testing.assert_close(uniform, smoothing(Parameters(model), x, Smoothness()).rows[0], rtol=1e-9, atol=1e-15)
+
+
 def test_strong_pulls_leave_a_line_or_a_constant() -> None:
     x = torch.linspace(-1, 1, 200, dtype=torch.float64)[:, None]
     y = x + torch.sin(6 * x)

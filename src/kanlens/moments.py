@@ -10,7 +10,7 @@ from kanlens import shards
 
 @dataclass(frozen=True)
 class Moments:
-    """Hold the mean, the sum of squared deviations and the largest size of values, over rows.
+    """Hold the mean and the sum of squared deviations of values, over rows.
 
     Chunks are merged by their means, which keeps the digits that sums of squares would lose.
 
@@ -28,14 +28,12 @@ class Moments:
     count: float
     mean: Tensor
     squares: Tensor
-    largest: Tensor
 
     @classmethod
     def of(cls, values: Tensor) -> "Moments":
         """Measure values `(rows, ...)`."""
         variance, mean = torch.var_mean(values, 0, correction=0)
-        low, high = torch.aminmax(values, dim=0)
-        return cls(len(values), mean, variance * len(values), torch.maximum(-low, high))
+        return cls(len(values), mean, variance * len(values))
 
     def __add__(self, other: "Moments") -> "Moments":
         count = self.count + other.count
@@ -44,7 +42,6 @@ class Moments:
             count,
             self.mean + gap * (other.count / count),
             self.squares + other.squares + gap.square() * (self.count * other.count / count),
-            torch.maximum(self.largest, other.largest),
         )
 
     def gathered(self) -> "Moments":
@@ -54,7 +51,7 @@ class Moments:
         count = float(shards.total(self.mean.new_tensor(self.count)))
         mean = shards.total(self.mean * (self.count / count))
         squares = shards.total(self.squares + self.count * (self.mean - mean).square())
-        return Moments(count, mean, squares, shards.highest(self.largest))
+        return Moments(count, mean, squares)
 
     @property
     def variance(self) -> Tensor:
@@ -64,5 +61,5 @@ class Moments:
     @property
     def deviation(self) -> Tensor:
         """Return the standard deviation, 0 where it is only round-off of a constant."""
-        noise = 10 * torch.finfo(self.mean.dtype).eps * self.largest
-        return torch.where(self.variance > noise**2, self.variance, 0.0).sqrt()
+        noise = 10 * torch.finfo(self.mean.dtype).eps * self.mean
+        return torch.where(self.variance > noise.square(), self.variance, 0.0).sqrt()

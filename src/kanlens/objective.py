@@ -228,7 +228,7 @@ class NetworkObjective:
 
     # --- chunks ----------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def _width(self) -> int:
         """Return about how many numbers a row takes in a forward pass."""
         return 8 * max(

@@ -1,5 +1,6 @@
 """Let splines be smooth where the data do not say what they are."""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from torch import Tensor
 
 from kanlens import shards
 from kanlens.bases import BSpline
+from kanlens.cardinal import Cardinal
 from kanlens.jacobian import Parameters, Pass, forward, sensitivities
+from kanlens.layer import KANLayer
 
 SAMPLE = 1000
 """Rows that are enough to tell how strongly the data hold an edge."""
@@ -211,7 +214,7 @@ def smoothing(
         degree = layer.basis.degree
         sparse = _sparse(layer.basis, layer.grid, step.x, share)
         out, in_ = live.T
-        leaps = jumps(layer.grid, degree)[in_]  # (edges, intervals - 1, size)
+        leaps = _jumps_of(layer)[in_]  # (edges, intervals - 1, size)
         felt = (leaps @ layer.coef[out, in_][..., None])[..., 0] * follow[out, in_, None]
         known = ~sparse[in_]
         sizes = torch.where(known, felt.abs() / unit, 0.0)  # their mean square falls short where curves are steep
@@ -224,6 +227,21 @@ def smoothing(
         found.append(rows * follow[out, in_, None, None])
         places.append(coefs)
     return Smoothing(found, places, parameters.size)
+
+
+def _jumps_of(layer: KANLayer) -> Tensor:
+    """Return the jumps of a layer's splines, which on uniform grids are those of any other."""
+    if isinstance(layer.evaluator, Cardinal):
+        even = _even_jumps(layer.evaluator.degree, layer.evaluator.intervals)
+        return even.to(layer.grid).expand(layer.in_features, -1, -1)
+    assert isinstance(layer.basis, BSpline)
+    return jumps(layer.grid, layer.basis.degree)
+
+
+@functools.cache
+@torch.inference_mode(False)
+def _even_jumps(degree: int, intervals: int) -> Tensor:
+    return jumps(torch.arange(intervals + 2 * degree + 1, dtype=torch.float64)[None], degree)
 
 
 def _followed(passes: Sequence[Pass]) -> list[Tensor]:
