@@ -66,6 +66,13 @@ def test_rows_remove_what_normal_equations_cannot_see(seed: int) -> None:
     assert left(normal(rows)) > 1e3 * left(rows)
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_finite_passes_through_products() -> None:
+    found = gram(torch.tensor([[math.inf, 0.0, 1.0], [-math.inf, math.nan, 2.0], [math.inf, 1.0, 0.0]]).double())
+    assert found.isnan().any()
+    assert float(found[2, 2]) == 5.0
+
+
 @pytest.mark.parametrize("entry", [-1.0, math.nan])
 def test_a_matrix_that_is_not_positive_gives_no_step(entry: float) -> None:
     hessian = torch.diag(torch.tensor([1.0, entry])).double()

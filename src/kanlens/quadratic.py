@@ -32,7 +32,8 @@ def gram(rows: Tensor) -> Tensor:
     """
     if rows.device.type == "cpu":
         values = rows.detach().numpy()
-        return torch.from_numpy(values.T @ values)
+        with np.errstate(all="ignore"):  # as in torch, what is not finite passes through without a warning
+            return torch.from_numpy(values.T @ values)
     size = rows.shape[1]
     strip = min(max(size // 4, 64), 128)
     found = rows.new_empty(size, size)
