@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,11 +36,11 @@ FEW, QUICK = 240, 12
 GUESSES = 12
 """Formulas of one kind that are fitted, the likeliest ones."""
 
-MORE_GUESSES = 40
-"""The same under noise, where what they promise says less."""
+MANY, MORE_GUESSES = 150, 40
+"""The same under noise, where what they promise says less; those of them that are looked at with fewer constants."""
 
-FINALISTS = 3
-"""Of those that are fitted to few rows, the ones that are fitted to all but those held out."""
+FINALISTS, MORE_FINALISTS = 3, 8
+"""Of those that are fitted to few rows, the ones that are fitted to all but those held out, without and with noise."""
 
 LARGEST = 60
 """Formulas of different shapes that are remembered, the likeliest ones."""
@@ -130,16 +130,12 @@ class Pool:
         allowed = [guess for guess in whole if self.allowed(guess.tree)]
         allowed = list(self._different(allowed)) if noisy else allowed
         likeliest = sorted(allowed, key=lambda g: self.bits(g.tree, max(g.error, self.exact)))
-        fitted = []
-        for guess in likeliest[: MORE_GUESSES if noisy else GUESSES]:
-            if self.budget.late():
-                break
-            fitted.append(self.quick_fit(guess.tree, noisy))
-        ranked = [tree for _, tree in sorted(fitted, key=lambda pair: pair[0])]
+        ranked = self._ranked([guess.tree for guess in likeliest[: MANY if noisy else GUESSES]], self.quick_fit)
         if noisy:  # many lose their shifts, and are the same then
+            ranked = self._ranked(ranked[:MORE_GUESSES], self._without_shifts)
             ranked = [same[0] for same in _alike(ranked)]
         grown = False
-        for place, tree in enumerate(ranked[:FINALISTS]):
+        for place, tree in enumerate(ranked[: MORE_FINALISTS if noisy else FINALISTS]):
             if place and self.budget.late():
                 break
             best, error = refit(tree, self.rows)
@@ -165,13 +161,20 @@ class Pool:
                 seen.add(key)
                 yield guess
 
-    def quick_fit(self, tree: Tree, noisy: bool = False) -> tuple[float, Tree]:
-        """Return the formula fitted to few rows by few steps, and what its description then takes.
+    def _ranked(self, trees: Sequence[Tree], fit: Callable[[Tree], tuple[float, Tree]]) -> list[Tree]:
+        """Return formulas fitted one by one while time is left, the likeliest first."""
+        fitted = [fit(tree) for tree in itertools.takewhile(lambda _: not self.budget.late(), trees)]
+        return [tree for _, tree in sorted(fitted, key=lambda pair: pair[0])]
 
-        Under noise, it is without the constant terms that make that longer.
-        """
+    def quick_fit(self, tree: Tree) -> tuple[float, Tree]:
+        """Return what the formula fitted to few rows by few steps takes to describe, and that."""
         tree, error = refit(tree, self.few, QUICK)
-        if noisy and error < math.inf:
+        return self.bits(tree, error), tree
+
+    def _without_shifts(self, tree: Tree) -> tuple[float, Tree]:
+        """Return the same without the constant terms that make that longer, of a formula that is so fitted."""
+        error = mean_square(tree, self.few)
+        if error < math.inf:
             tree, error = without_shifts(tree, error, self.few, self.bits, QUICK)
         return self.bits(tree, error), tree
 
