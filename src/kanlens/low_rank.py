@@ -38,8 +38,11 @@ fewer are tried, from this many starts each, as spare ones make the curves less 
 AS_GOOD = 2.0
 """How many times the error of more products that of fewer ones may be."""
 
-COARSE, FINER = 6, (12, 20, 30)
+COARSE, FINER = 6, (12, 20, 30, 45, 64)
 """Intervals of the splines, and those of finer ones once there are curves to begin with."""
+
+UNIFORMITY = 0.5
+"""How evenly knots lie; the rest follows the rows, as products of columns crowd near zero."""
 
 FAST = (2, 30)
 """Products and intervals that are tried where coarse splines leave much, as fast waves make them."""
@@ -183,7 +186,7 @@ def _splines(z: Tensor, intervals: int) -> Tensor:
     basis, at = BSpline(degree=5, intervals=intervals), evenly(z).at
     kink = torch.where((at.amin(0) < 0) & (at.amax(0) > 0), at.abs(), 0.0)
     kinks = torch.stack([kink * at**power for power in range(KINKS)], 2)
-    dense = torch.cat([basis.values(at, basis.grid(at.amin(0), at.amax(0))), kinks], 2)
+    dense = torch.cat([basis.values(at, basis.adapted(at, UNIFORMITY)), kinks], 2)
     return torch.stack([part @ torch.linalg.inv(upper_of(part)) * len(z) ** 0.5 for part in dense.unbind(1)])
 
 

@@ -31,8 +31,9 @@ from kanlens.shears import shears
 from kanlens.signomials import FORMS, LONGER, NOISY, NOISY_LONGER, QUICK, signomials, waves
 from kanlens.single_nodes import single_nodes
 from kanlens.surrogate import Surrogate, quick_error, surrogate
-from kanlens.trees import Number, Sum
+from kanlens.trees import Number, Sum, Variable
 from kanlens.triples import triples
+from kanlens.two_nodes import two_nodes
 from kanlens.unfolding import unfolded
 from kanlens.univariate import Guess, univariate
 
@@ -151,6 +152,10 @@ class Tactics:
         few = low_rank(problem, self.functions) if not self.noisy else iter(())
         if problem.size <= SOONEST:  # in as long as the stand-in takes, and nearly half of the laws are found so
             yield from self._try(itertools.islice(few, 1))
+        if above == math.inf and not self.noisy and all(isinstance(column, Variable) for column in problem.columns):
+            for number, (_, smaller) in enumerate(two_nodes(problem)):
+                self.agenda.push(-0.5 + number, self.solve(smaller, math.inf))
+            yield
         if problem.size > 1:
             yield from self._by_exponents(problem, whole=above == math.inf)
         smooth = surrogate(problem.z, problem.t, self.seed, problem.felt() if self.noisy else None)

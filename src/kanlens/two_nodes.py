@@ -1,0 +1,203 @@
+r"""Laws of two plain nodes: `tanh(3 (x - y)) + x / 2`, `sin(pi (x - y)) exp(-(y - z)^2 / 2)`, `atan(x y) exp(-z) + z`.
+
+Columns are often joined in few ways, `x - y`, `x y`, `x^2 + y^2`, which can all be tried. Whether the target is a sum or
+a product of functions of two of them is linear algebra, and fine splines follow fast waves and kinks of one variable
+where no stand-in for a function of all columns does. A product is :math:`t\,a(u) = b(v)`, whose two sides are the
+closest functions of two spans (canonical correlation, Hotelling, *Biometrika* 28, 1936).
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kanlens.bases import BSpline
+from kanlens.conditions import least_squares
+from kanlens.problems import Outer, Problem, outers
+from kanlens.spreading import evenly
+from kanlens.trees import Tree, Variable, add, complexity, multiply, raise_to, values, variables, whole
+
+ROWS, EACH = 1000, 4
+"""Rows that are looked at, at most, and rows for each coefficient at least."""
+
+CURVE, SURFACE = BSpline(degree=5, intervals=16), BSpline(degree=5, intervals=6)
+"""Splines of a node, and those whose products follow a function of a node and a column."""
+
+UNIFORMITY = 0.5
+"""How evenly knots lie; the rest follows the rows, as products crowd near zero."""
+
+WEIGHTS = {2: (1, 2, 3), 3: (1, 2)}
+"""Weights in the sum of two columns, by how many columns there are."""
+
+TRIED, TURNS = 4, 3
+"""Pairs of nodes that are looked at again, the likeliest of each kind, and turns in which their factors are fitted."""
+
+FOLLOWED, BEYOND, LEAST = 0.05, 5.0, 1e-4
+"""Error, as a share of the target's deviation, up to which nodes may be right; how many times the least one, and what
+beside it."""
+
+PAIRS = 2
+"""Pairs of nodes that are followed."""
+
+RIDGE = 1e-9
+"""What two nodes that share a function are kept apart by."""
+
+
+class _Pair(NamedTuple):
+    """Hold two nodes, and what functions of them leave of the target as a share of its deviation."""
+
+    nodes: tuple[Tree, Tree]
+    left: float
+
+    def price(self) -> float:
+        """Return the error in proportion to the length: `x` is a sum of `x + 2 y` and `x - y`."""
+        return self.left * sum(map(complexity, self.nodes))
+
+
+def two_nodes(problem: Problem) -> list[tuple[float, Problem]]:
+    """Return problems of two plain nodes, with what functions of them leave as a share of the target's deviation.
+
+    Examples
+    --------
+    >>> from kanlens.refit import Rows
+    >>> from kanlens.trees import shape
+    >>> x = 2 * torch.rand(400, 3, dtype=torch.float64) - 1
+    >>> y = (3 * x[:, 0] * x[:, 1]).sin() + (x[:, 1] + x[:, 2]).exp()
+    >>> [[shape(column) for column in found.columns] for _, found in two_nodes(Problem.of(Rows(x, y)))]
+    [['(+ x1 x2)', '(* x0 x1)']]
+    """
+    z, t = problem.z[:ROWS], problem.t[:ROWS]
+    if problem.size not in WEIGHTS or len(t) < EACH * 2 * CURVE.size:
+        return []
+    nodes = list(_nodes(z))
+    splines = _splines(torch.stack([values(node, z) for node in nodes], 1), CURVE)
+    found = [*_sums(nodes, splines, t), *_products(nodes, splines, t)]
+    found += _joined(nodes, z, t) if problem.size > 2 else []
+    found = sorted((pair for pair in found if pair.left < FOLLOWED), key=_Pair.price)
+    likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
+    smaller = [(pair.left, problem.reduced(pair.nodes)) for pair in likely]
+    return [(left, other) for left, other in smaller if other is not None]
+
+
+def _nodes(z: Tensor) -> Iterator[Tree]:
+    """Yield the columns, and what two or three of them are joined to."""
+    columns, signed = [Variable(k) for k in range(z.shape[1])], ((z > 0).all(0) | (z < 0).all(0)).tolist()
+    yield from columns
+    weights = WEIGHTS[len(columns)]
+    for (x, y), (fixed, other) in zip(
+        itertools.combinations(columns, 2), itertools.combinations(signed, 2), strict=True
+    ):
+        for a, b in itertools.product(weights, weights):
+            if math.gcd(a, b) == 1:
+                yield from (add(multiply(whole(a), x), multiply(whole(sign * b), y)) for sign in (1, -1))
+        yield multiply(x, y)
+        if fixed or other:
+            yield multiply(x, raise_to(y, -1)) if other else multiply(y, raise_to(x, -1))
+        yield raise_to(add(raise_to(x, 2), raise_to(y, 2)), Fraction(1, 2))  # laws are smooth in it, or in its square
+        for one, square in ((x, raise_to(y, 2)), (y, raise_to(x, 2))):
+            yield from (add(one, multiply(whole(sign), square)) for sign in (1, -1))
+            if len(columns) == 2:
+                yield multiply(one, square)
+    if len(columns) == 3:
+        yield from _of_three(columns)
+
+
+def _of_three(columns: list[Variable]) -> Iterator[Tree]:
+    """Yield what three columns are joined to."""
+    yield multiply(*columns)
+    yield raise_to(add(*(raise_to(column, 2) for column in columns)), Fraction(1, 2))
+    for first, second in itertools.product((1, -1), repeat=2):
+        yield add(columns[0], multiply(whole(first), columns[1]), multiply(whole(second), columns[2]))
+    for k, one in enumerate(columns):
+        x, y = (column for j, column in enumerate(columns) if j != k)
+        for sign in (1, -1):
+            yield multiply(one, add(x, multiply(whole(sign), y)))
+            yield add(one, multiply(whole(sign), x, y))
+
+
+def _splines(features: Tensor, basis: BSpline) -> Tensor:
+    """Return splines of features `(rows, n)` at the rows, `(n, rows, size)`."""
+    at = evenly(features).at
+    return basis.values(at, basis.adapted(at, UNIFORMITY)).transpose(0, 1)
+
+
+def _crossed(one: Tensor, other: Tensor) -> Tensor:
+    """Return the products of the columns of each matrix `(n, rows, size)` with those of each, `(n, n, size, size)`."""
+    count, rows, size = one.shape
+    flat = [part.transpose(0, 1).reshape(rows, -1) for part in (one, other)]
+    return (flat[0].mT @ flat[1]).view(count, size, count, size).transpose(1, 2)
+
+
+def _sums(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
+    """Yield the nodes of which functions add up to the target, inside an outer function."""
+    unit = torch.linalg.qr(splines - splines.mean(1, keepdim=True))[0]
+    first, second = torch.triu_indices(len(nodes), len(nodes), 1)
+    around = outers(t)
+    tau = torch.stack([outer.forward(t) for outer in around], 1)
+    tau = (tau - tau.mean(0)) / tau.std(0, correction=0)
+    along, long = unit.mT @ tau, t.new_tensor([complexity(node) for node in nodes])
+    cross = _crossed(unit, unit)[first, second]
+    # what the second node adds to the first: its splines without what is one of the first's
+    new = torch.eye(unit.shape[2], dtype=t.dtype) * (1 + RIDGE) - cross.mT @ cross
+    beyond = along[second] - cross.mT @ along[first]
+    explained = along[first].square().sum(1) + (beyond * torch.linalg.solve(new, beyond)).sum(1)
+    for k, outer in enumerate(around):
+        left = (len(t) - explained[:, k]).clamp_min(0) * (long[first] + long[second])
+        for place in left.argsort()[:TRIED].tolist():
+            i, j = int(first[place]), int(second[place])
+            if j >= t_columns(nodes):
+                yield _Pair((nodes[i], nodes[j]), _left_by_sum(torch.cat([splines[i], splines[j]], 1), t, outer))
+
+
+def t_columns(nodes: list[Tree]) -> int:
+    """Return how many of the nodes are plain columns."""
+    return sum(isinstance(node, Variable) for node in nodes)
+
+
+def _left_by_sum(columns: Tensor, t: Tensor, outer: Outer) -> float:
+    """Return what a sum of splines leaves of a target inside an outer function, and of the target itself."""
+    tau = outer.forward(t)
+    left = tau - columns @ least_squares(columns, tau)
+    return max(float(left.std() / tau.std()), float((left * outer.weight(t)).std() / t.std()))
+
+
+def _products(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
+    """Yield the nodes of which functions have the target as their product; one of these may be zero somewhere."""
+    unit, times = (torch.linalg.qr(part)[0] for part in (splines, splines * t[:, None]))
+    cross = _crossed(times, unit)
+    near = torch.linalg.eigvalsh(cross.mT @ cross)[..., -1]
+    near.fill_diagonal_(0)
+    for place in near.flatten().topk(min(TRIED, near.numel())).indices.tolist():
+        i, j = divmod(place, len(nodes))
+        if max(i, j) >= t_columns(nodes):
+            # functions that are zero but at few rows agree as well, so that the product is asked
+            start = unit[j] @ torch.linalg.svd(cross[i, j])[2][0]
+            yield _Pair((nodes[i], nodes[j]), _left_by_product(splines[i], splines[j], start, t))
+
+
+def _left_by_product(one: Tensor, other: Tensor, curve: Tensor, t: Tensor) -> float:
+    """Return what the product of splines leaves of a target, from the second curve."""
+    left = t
+    for _ in range(TURNS):
+        first = one @ least_squares(curve[:, None] * one, t)
+        curve = other @ least_squares(first[:, None] * other, t)
+        left = t - first * curve
+    return float(left.std() / t.std())
+
+
+def _joined(nodes: list[Tree], z: Tensor, t: Tensor) -> Iterator[_Pair]:
+    """Yield the nodes of two columns and the third column of which the target is a function."""
+    if len(t) < EACH * SURFACE.size**2:
+        return
+    columns = _splines(z, SURFACE)
+    for node in nodes:
+        alone = set(range(z.shape[1])) - variables(node)
+        if len(alone) == 1:
+            k = alone.pop()
+            inside = _splines(values(node, z)[:, None], SURFACE)[0]
+            both = (inside[:, :, None] * columns[k][:, None]).flatten(1)
+            yield _Pair((node, Variable(k)), float((t - both @ least_squares(both, t)).std() / t.std()))
