@@ -163,8 +163,8 @@ def _scaled(tau: Tensor) -> Tensor:
 
 def _refined(fit: Decomposition, z: Tensor, tau: Tensor) -> Decomposition:
     """Return the same with finer splines for as long as these leave less."""
-    tau = _scaled(tau)
-    for intervals in FINER:
+    tau, present = _scaled(tau), fit.columns.shape[2]
+    for intervals in (some for some in FINER if some > present):
         if len(tau) < _wanted(fit.coef.shape[2], len(fit.coef), intervals):
             break
         columns = _splines(z, intervals)

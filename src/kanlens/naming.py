@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kanlens.compounds import nested, pairs
 from kanlens.constants import nearby
+from kanlens.flattening import flattened
 from kanlens.functions import Function
 from kanlens.neighbours import shorter
 from kanlens.problems import Problem
@@ -68,7 +69,8 @@ def curve_names(
     for number, guesses in enumerate(kinds):
         likeliest = sorted(guesses, key=lambda g: price(*g))[:10]
         found = [refit(guess.tree, rows.first(200), 8) for guess in likeliest]
-        fitted |= dict(found)
+        plainer = [(tree, flattened(tree, rows.x)) for tree, _ in found]
+        fitted |= dict([*found, *(refit(flat, rows.first(200), 8) for tree, flat in plainer if flat != tree)])
         enough = (2 if number < 3 else NEARLY**2) * floor  # what takes long needs more reason
         if any(error <= enough and complexity(tree) <= PLAIN for tree, error in fitted.items()):
             break

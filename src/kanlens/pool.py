@@ -11,6 +11,7 @@ from kanlens.budget import Budget
 from kanlens.candidates import as_library
 from kanlens.constants import is_simple
 from kanlens.description import length
+from kanlens.flattening import flattened
 from kanlens.functions import Function
 from kanlens.neighbours import shorter
 from kanlens.refit import Rows, left_out, mean_square, merged, refit, without_shifts, without_traces
@@ -145,7 +146,8 @@ class Pool:
                     self.keep(*refit(less, self.rows, QUICK))
             if error <= self.exact:
                 plain = without_traces(best, self.rows.x)
-                grown |= self.fit(plain, *shorter(plain))
+                flat = flattened(plain, self.rows.x)
+                grown |= self.fit(*dict.fromkeys((plain, flat)), *shorter(plain))
         return grown
 
     def _measured(self, guess: Guess) -> Guess:

@@ -1,7 +1,7 @@
 r"""Laws of two plain nodes: `tanh(3 (x - y)) + x / 2`, `sin(pi (x - y)) exp(-(y - z)^2 / 2)`, `atan(x y) exp(-z) + z`.
 
-Columns are often joined in few ways, `x - y`, `x y`, `x^2 + y^2`, which can all be tried. Whether the target is a sum or
-a product of functions of two of them is linear algebra, and fine splines follow fast waves and kinks of one variable
+Columns are often joined in few ways, `x - y`, `x y`, `x^2 + y^2`, which can all be tried. Whether the target is a sum
+or a product of functions of two of them is linear algebra, and fine splines follow fast waves and kinks of one variable
 where no stand-in for a function of all columns does. A product is :math:`t\,a(u) = b(v)`, whose two sides are the
 closest functions of two spans (canonical correlation, Hotelling, *Biometrika* 28, 1936).
 """
@@ -36,9 +36,12 @@ WEIGHTS = {2: (1, 2, 3), 3: (1, 2)}
 TRIED, TURNS = 4, 3
 """Pairs of nodes that are looked at again, the likeliest of each kind, and turns in which their factors are fitted."""
 
-FOLLOWED, BEYOND, LEAST = 0.05, 5.0, 1e-4
-"""Error, as a share of the target's deviation, up to which nodes may be right; how many times the least one, and what
-beside it."""
+FOLLOWED, COARSE = 0.02, 0.05
+"""Error of curves of two nodes, and of a surface, as a share of the target's deviation, up to which they may be right:
+a kink leaves so much."""
+
+BEYOND, LEAST = 5.0, 1e-4
+"""How many times the least error that of others may be, and what beside it."""
 
 PAIRS = 2
 """Pairs of nodes that are followed."""
@@ -67,17 +70,18 @@ def two_nodes(problem: Problem) -> list[tuple[float, Problem]]:
     >>> from kanlens.trees import shape
     >>> x = 2 * torch.rand(400, 3, dtype=torch.float64) - 1
     >>> y = (3 * x[:, 0] * x[:, 1]).sin() + (x[:, 1] + x[:, 2]).exp()
-    >>> [[shape(column) for column in found.columns] for _, found in two_nodes(Problem.of(Rows(x, y)))]
-    [['(+ x1 x2)', '(* x0 x1)']]
+    >>> [sorted(map(shape, found.columns)) for _, found in two_nodes(Problem.of(Rows(x, y)))]
+    [['(* x0 x1)', '(+ x1 x2)']]
     """
     z, t = problem.z[:ROWS], problem.t[:ROWS]
     if problem.size not in WEIGHTS or len(t) < EACH * 2 * CURVE.size:
         return []
     nodes = list(_nodes(z))
     splines = _splines(torch.stack([values(node, z) for node in nodes], 1), CURVE)
-    found = [*_sums(nodes, splines, t), *_products(nodes, splines, t)]
-    found += _joined(nodes, z, t) if problem.size > 2 else []
-    found = sorted((pair for pair in found if pair.left < FOLLOWED), key=_Pair.price)
+    curves = itertools.chain(_sums(nodes, splines, t), _products(nodes, splines, t))
+    surfaces = _joined(nodes, z, t) if problem.size > 2 else ()
+    found = [pair for pair in curves if pair.left < FOLLOWED] + [pair for pair in surfaces if pair.left < COARSE]
+    found.sort(key=_Pair.price)
     likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
     smaller = [(pair.left, problem.reduced(pair.nodes)) for pair in likely]
     return [(left, other) for left, other in smaller if other is not None]
@@ -149,11 +153,11 @@ def _sums(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
         left = (len(t) - explained[:, k]).clamp_min(0) * (long[first] + long[second])
         for place in left.argsort()[:TRIED].tolist():
             i, j = int(first[place]), int(second[place])
-            if j >= t_columns(nodes):
+            if j >= _plain(nodes):
                 yield _Pair((nodes[i], nodes[j]), _left_by_sum(torch.cat([splines[i], splines[j]], 1), t, outer))
 
 
-def t_columns(nodes: list[Tree]) -> int:
+def _plain(nodes: list[Tree]) -> int:
     """Return how many of the nodes are plain columns."""
     return sum(isinstance(node, Variable) for node in nodes)
 
@@ -173,7 +177,7 @@ def _products(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
     near.fill_diagonal_(0)
     for place in near.flatten().topk(min(TRIED, near.numel())).indices.tolist():
         i, j = divmod(place, len(nodes))
-        if max(i, j) >= t_columns(nodes):
+        if max(i, j) >= _plain(nodes):
             # functions that are zero but at few rows agree as well, so that the product is asked
             start = unit[j] @ torch.linalg.svd(cross[i, j])[2][0]
             yield _Pair((nodes[i], nodes[j]), _left_by_product(splines[i], splines[j], start, t))

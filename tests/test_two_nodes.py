@@ -1,0 +1,74 @@
+"""A law of two plain nodes is seen as one, whatever functions of them it is, and no other law is."""
+
+import pytest
+import sympy
+import torch
+
+from kanlens.problems import Problem
+from kanlens.refit import Rows
+from kanlens.trees import symbolic
+from kanlens.two_nodes import two_nodes
+
+NAMES = sympy.symbols("x y z")
+
+
+def problem(law: str, columns: int, low: float = -1.0, rows: int = 800) -> Problem:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(rows, columns, generator=generator, dtype=torch.float64) * (1 - low) + low
+    values = sympy.lambdify(NAMES[:columns], sympy.sympify(law), "numpy")(*x.numpy().T)
+    return Problem.of(Rows(x, torch.as_tensor(values)))
+
+
+def nodes(found: Problem) -> set[sympy.Expr]:
+    return {symbolic(column, NAMES) for column in found.columns}
+
+
+@pytest.mark.parametrize(
+    ("law", "first", "second"),
+    [
+        ("tanh(3*(x - y)) + x/2", "x - y", "x"),
+        ("sin(3*x*y) + 3*sqrt(x**2 + y**2)/2", "x*y", "sqrt(x**2 + y**2)"),
+        ("tanh(exp(x*y) - 1/(1 + x**2))", "x", "x*y"),
+        ("cos(3*sqrt(x**2 + y**2))*exp(-(x + 2*y)**2/2)", "x + 2*y", "sqrt(x**2 + y**2)"),
+        ("sqrt(2 + sin(3*(x + y**2)) + y)", "y", "x + y**2"),
+        ("sin(3*(x - y))*exp(-(y - z)**2/2)", "x - y", "y - z"),
+        ("Abs(x - y*z) + z/3", "x - y*z", "z"),
+        ("cos(3*z*(x - y)) + log(1 + Abs(x + z))", "x + z", "z*(x - y)"),
+        ("atan(4*x*y)*exp(-4*z**2) + z", "x*y", "z"),
+        ("cos(2*x + 2*atan(3*y*z))", "x", "y*z"),
+    ],
+)
+def test_two_nodes_are_found(law: str, first: str, second: str) -> None:
+    columns = len(sympy.sympify(law).free_symbols)
+    assert {sympy.sympify(first), sympy.sympify(second)} in [nodes(p) for _, p in two_nodes(problem(law, columns))]
+
+
+def test_quotients_of_columns_are_nodes() -> None:
+    law = problem("sin(3*x/y) + 1/(x + y)**2", 2, low=0.3)
+    assert {sympy.sympify("x/y"), sympy.sympify("x + y")} in [nodes(found) for _, found in two_nodes(law)]
+
+
+@pytest.mark.parametrize(
+    ("law", "columns"),
+    [
+        ("sin(2*x)*cos(y) + x*exp(y) + y**3*x**2", 2),
+        ("exp(x*sin(3*y)) + y*cos(2*x)", 2),
+        ("sin(x*y) + cos(y*z) + x*z", 3),
+        ("sin(3*x) + tanh(2*y) + exp(2*z)", 3),
+    ],
+)
+def test_other_laws_have_none(law: str, columns: int) -> None:
+    assert two_nodes(problem(law, columns)) == []
+
+
+def test_what_is_left_is_small_where_the_nodes_are_smooth_and_the_smaller_problem_is_the_same_law() -> None:
+    law = problem("sin(2*(x - y))*exp(-(y - z)**2/2)", 3)
+    left, found = two_nodes(law)[0]
+    assert left < 1e-4
+    assert found.size == 2
+    torch.testing.assert_close(found.t, law.t)
+
+
+def test_few_rows_or_many_columns_say_nothing() -> None:
+    assert two_nodes(problem("sin(x*y) + x", 2, rows=100)) == []
+    assert two_nodes(problem("sin(2*x) + x", 1)) == []
