@@ -40,12 +40,12 @@ def nodes(found: Problem) -> set[sympy.Expr]:
 )
 def test_two_nodes_are_found(law: str, first: str, second: str) -> None:
     columns = len(sympy.sympify(law).free_symbols)
-    assert {sympy.sympify(first), sympy.sympify(second)} in [nodes(p) for _, p in two_nodes(problem(law, columns))]
+    assert {sympy.sympify(first), sympy.sympify(second)} in [nodes(p) for p in two_nodes(problem(law, columns))]
 
 
 def test_quotients_of_columns_are_nodes() -> None:
     law = problem("sin(3*x/y) + 1/(x + y)**2", 2, low=0.3)
-    assert {sympy.sympify("x/y"), sympy.sympify("x + y")} in [nodes(found) for _, found in two_nodes(law)]
+    assert {sympy.sympify("x/y"), sympy.sympify("x + y")} in [nodes(found) for found in two_nodes(law)]
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,9 @@ def test_other_laws_have_none(law: str, columns: int) -> None:
     assert two_nodes(problem(law, columns)) == []
 
 
-def test_what_is_left_is_small_where_the_nodes_are_smooth_and_the_smaller_problem_is_the_same_law() -> None:
+def test_the_smaller_problem_is_the_same_law() -> None:
     law = problem("sin(2*(x - y))*exp(-(y - z)**2/2)", 3)
-    left, found = two_nodes(law)[0]
-    assert left < 1e-4
+    found = two_nodes(law)[0]
     assert found.size == 2
     torch.testing.assert_close(found.t, law.t)
 

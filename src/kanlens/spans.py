@@ -20,6 +20,9 @@ from kanlens.trees import Tree, Variable, complexity, multiply, raise_to, values
 POINTS = 150
 """Points, spread over the variable, at which functions are compared."""
 
+RIM = 100
+"""Of so many rows, one is left out at either end."""
+
 POWERS = (1, 2, 3, -1, -2)
 """Powers of the variable that are tried themselves."""
 
@@ -58,7 +61,8 @@ class Span(NamedTuple):
     @classmethod
     def of(cls, s: Tensor, curves: Tensor, doubt: float) -> "Span":
         """Return the span of curves `(rows, count)` and the constants, at points spread over the variable."""
-        rows = s.argsort()[torch.linspace(0, len(s) - 1, min(POINTS, len(s))).long()]
+        ends = len(s) // RIM  # where splines are least exact
+        rows = s.argsort()[torch.linspace(ends, len(s) - 1 - ends, min(POINTS, len(s))).long()]
         one = torch.full((len(rows), 1), len(rows) ** -0.5, dtype=s.dtype)
         unit = torch.linalg.qr(curves[rows])[0]
         beyond = one - unit @ (unit.mT @ one)

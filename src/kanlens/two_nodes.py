@@ -61,8 +61,8 @@ class _Pair(NamedTuple):
         return self.left * sum(map(complexity, self.nodes))
 
 
-def two_nodes(problem: Problem) -> list[tuple[float, Problem]]:
-    """Return problems of two plain nodes, with what functions of them leave as a share of the target's deviation.
+def two_nodes(problem: Problem) -> list[Problem]:
+    """Return problems of two plain nodes of which functions make the target.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def two_nodes(problem: Problem) -> list[tuple[float, Problem]]:
     >>> from kanlens.trees import shape
     >>> x = 2 * torch.rand(400, 3, dtype=torch.float64) - 1
     >>> y = (3 * x[:, 0] * x[:, 1]).sin() + (x[:, 1] + x[:, 2]).exp()
-    >>> [sorted(map(shape, found.columns)) for _, found in two_nodes(Problem.of(Rows(x, y)))]
+    >>> [sorted(map(shape, found.columns)) for found in two_nodes(Problem.of(Rows(x, y)))]
     [['(* x0 x1)', '(+ x1 x2)']]
     """
     z, t = problem.z[:ROWS], problem.t[:ROWS]
@@ -83,8 +83,8 @@ def two_nodes(problem: Problem) -> list[tuple[float, Problem]]:
     found = [pair for pair in curves if pair.left < FOLLOWED] + [pair for pair in surfaces if pair.left < COARSE]
     found.sort(key=_Pair.price)
     likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
-    smaller = [(pair.left, problem.reduced(pair.nodes)) for pair in likely]
-    return [(left, other) for left, other in smaller if other is not None]
+    smaller = [problem.reduced(pair.nodes) for pair in likely]
+    return [other for other in smaller if other is not None]
 
 
 def _nodes(z: Tensor) -> Iterator[Tree]:
