@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from torch import Tensor
 
 from kanlens.constants import Named
 from kanlens.functions import LIBRARY
@@ -37,6 +38,9 @@ MOST_CONSTANTS = 10
 SATURATED, RARE = 20.0, 0.01
 """Argument from which a hyperbolic tangent is 1 to round-off, and the share of rows that may have a smaller one."""
 
+ODD = ("sin", "tan", "tanh", "sinh", "arcsin", "arctan", "arctanh", "erf")
+"""Odd functions, of which the absolute value may be inside or outside."""
+
 POINTS = 100
 """Rows at which a form must agree with the formula."""
 
@@ -60,7 +64,7 @@ def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
     allowed = 1.01 * error + 400 * floor
-    tree = merged(_as_signs(tree, rows, allowed))
+    tree = merged(_as_signs(_with_absolutes_outside(tree, rows.x), rows, allowed))
     tree = _fitted_alike(_with_powers(tree), tree, rows, allowed)
     found = [name_constants(tree, rows, named=named)]
     ends: tuple[Literal["first", "last"], ...] = ("first", "last")
@@ -95,6 +99,26 @@ def _as_signs(tree: Tree, rows: Rows, allowed: float) -> Tree:
         return tree
     changed, there = refit(signed, rows)
     return changed if there <= allowed else tree
+
+
+def _with_absolutes_outside(tree: Tree, x: Tensor) -> Tree:
+    """Return the formula with `|f(u)|` for an odd function `f(|u|)` that is of one sign at all points `x (rows, d)`.
+
+    Both are the same there, and not elsewhere: `|sin(x)|` is what is written, for a signal that is rectified.
+    """
+    below = [_with_absolutes_outside(child, x) for child in children(tree)]
+    tree = rebuild(tree, below) if below else tree
+    if not (isinstance(tree, Call) and tree.function.name in ODD):
+        return tree
+    factors = tree.argument.factors if isinstance(tree.argument, Product) else (tree.argument,)
+    scale = [factor for factor in factors if isinstance(factor, Number)]
+    rest = [factor for factor in factors if not isinstance(factor, Number)]
+    at = values(tree, x)
+    sign = 1 if bool((at >= 0).all()) else -1 if bool((at <= 0).all()) else 0
+    if not sign or len(rest) != 1 or not (isinstance(rest[0], Call) and rest[0].function.name == "abs"):
+        return tree
+    inside = multiply(*scale, rest[0].argument)
+    return multiply(whole(sign), Call(LIBRARY["abs"], Call(tree.function, inside)))
 
 
 def _length(tree: Tree) -> float:

@@ -325,7 +325,9 @@ class Tactics:
         kinds, chains = univariate(problem, self.functions), nested(problem, self.functions)
         both = pairs(problem, self.functions) if not self.noisy else iter(())  # noise does not tell them apart
         three, deeper = triples(problem, self.functions), compounds(problem, self.functions)
-        turns: list[tuple[Iterator[list[Guess]], int]] = [(kinds, 2), (both, 4), (chains, 1)]
+        # powers beyond those of the library, `x^-12 - x^-6`
+        exponents = signomials(problem, FORMS, self.seed, starts=QUICK) if not self.noisy else iter(())
+        turns: list[tuple[Iterator[list[Guess]], int]] = [(kinds, 2), (both, 4), (exponents, len(FORMS)), (chains, 1)]
         turns += [(deeper, 1), (three, 2)] if whole and not self.noisy else []
         for some, count in (*turns, (kinds, 1)):
             yield from self._try(itertools.islice(some, count))

@@ -8,8 +8,9 @@ closest functions of two spans (canonical correlation, Hotelling, *Biometrika* 2
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -36,9 +37,12 @@ WEIGHTS = {2: (1, 2, 3), 3: (1, 2)}
 TRIED, TURNS = 4, 3
 """Pairs of nodes that are looked at again, the likeliest of each kind, and turns in which their factors are fitted."""
 
-FOLLOWED, COARSE = 0.02, 0.05
+COARSE = BSpline(degree=5, intervals=8), BSpline(degree=5, intervals=4)
+"""The same with fewer intervals."""
+
+FOLLOWED, SHARPENED = (0.02, 0.05), 0.7
 """Error of curves of two nodes, and of a surface, as a share of the target's deviation, up to which they may be right:
-a kink leaves so much."""
+a kink leaves so much; and the share of what coarser splines leave."""
 
 BEYOND, LEAST = 5.0, 1e-4
 """How many times the least error that of others may be, and what beside it."""
@@ -51,14 +55,22 @@ RIDGE = 1e-9
 
 
 class _Pair(NamedTuple):
-    """Hold two nodes, and what functions of them leave of the target as a share of its deviation."""
+    """Hold two nodes, what functions of them leave of the target as a share of its deviation, and how to fit these."""
 
     nodes: tuple[Tree, Tree]
     left: float
+    fit: Callable[[Tensor, Tensor], float]
 
     def price(self) -> float:
         """Return the error in proportion to the length: `x` is a sum of `x + 2 y` and `x - y`."""
         return self.left * sum(map(complexity, self.nodes))
+
+    def sharpens(self, z: Tensor, coarse: BSpline) -> bool:
+        """Tell whether coarser splines leave more: else it is not these that leave something, but the nodes."""
+        if self.left < LEAST:
+            return True
+        both = _splines(torch.stack([values(node, z) for node in self.nodes], 1), coarse)
+        return self.left < SHARPENED * self.fit(both[0], both[1])
 
 
 def two_nodes(problem: Problem) -> list[Problem]:
@@ -78,9 +90,10 @@ def two_nodes(problem: Problem) -> list[Problem]:
         return []
     nodes = list(_nodes(z))
     splines = _splines(torch.stack([values(node, z) for node in nodes], 1), CURVE)
-    curves = itertools.chain(_sums(nodes, splines, t), _products(nodes, splines, t))
+    curves = [*_sums(nodes, splines, t), *_products(nodes, splines, t)]
     surfaces = _joined(nodes, z, t) if problem.size > 2 else ()
-    found = [pair for pair in curves if pair.left < FOLLOWED] + [pair for pair in surfaces if pair.left < COARSE]
+    found = [pair for pair in curves if pair.left < FOLLOWED[0] and pair.sharpens(z, COARSE[0])]
+    found += [pair for pair in surfaces if pair.left < FOLLOWED[1] and pair.sharpens(z, COARSE[1])]
     found.sort(key=_Pair.price)
     likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
     smaller = [problem.reduced(pair.nodes) for pair in likely]
@@ -154,7 +167,8 @@ def _sums(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
         for place in left.argsort()[:TRIED].tolist():
             i, j = int(first[place]), int(second[place])
             if j >= _plain(nodes):
-                yield _Pair((nodes[i], nodes[j]), _left_by_sum(torch.cat([splines[i], splines[j]], 1), t, outer))
+                fit = partial(_left_by_sum, t=t, outer=outer)
+                yield _Pair((nodes[i], nodes[j]), fit(splines[i], splines[j]), fit)
 
 
 def _plain(nodes: list[Tree]) -> int:
@@ -162,9 +176,9 @@ def _plain(nodes: list[Tree]) -> int:
     return sum(isinstance(node, Variable) for node in nodes)
 
 
-def _left_by_sum(columns: Tensor, t: Tensor, outer: Outer) -> float:
+def _left_by_sum(one: Tensor, other: Tensor, t: Tensor, outer: Outer) -> float:
     """Return what a sum of splines leaves of a target inside an outer function, and of the target itself."""
-    tau = outer.forward(t)
+    columns, tau = torch.cat([one, other], 1), outer.forward(t)
     left = tau - columns @ least_squares(columns, tau)
     return max(float(left.std() / tau.std()), float((left * outer.weight(t)).std() / t.std()))
 
@@ -180,7 +194,8 @@ def _products(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
         if max(i, j) >= _plain(nodes):
             # functions that are zero but at few rows agree as well, so that the product is asked
             start = unit[j] @ torch.linalg.svd(cross[i, j])[2][0]
-            yield _Pair((nodes[i], nodes[j]), _left_by_product(splines[i], splines[j], start, t))
+            fit = partial(_left_by_product, curve=start, t=t)
+            yield _Pair((nodes[i], nodes[j]), fit(splines[i], splines[j]), fit)
 
 
 def _left_by_product(one: Tensor, other: Tensor, curve: Tensor, t: Tensor) -> float:
@@ -202,6 +217,11 @@ def _joined(nodes: list[Tree], z: Tensor, t: Tensor) -> Iterator[_Pair]:
         alone = set(range(z.shape[1])) - variables(node)
         if len(alone) == 1:
             k = alone.pop()
-            inside = _splines(values(node, z)[:, None], SURFACE)[0]
-            both = (inside[:, :, None] * columns[k][:, None]).flatten(1)
-            yield _Pair((node, Variable(k)), float((t - both @ least_squares(both, t)).std() / t.std()))
+            fit, inside = partial(_left_by_surface, t=t), _splines(values(node, z)[:, None], SURFACE)[0]
+            yield _Pair((node, Variable(k)), fit(inside, columns[k]), fit)
+
+
+def _left_by_surface(one: Tensor, other: Tensor, t: Tensor) -> float:
+    """Return what the products of two kinds of splines leave of a target."""
+    both = (one[:, :, None] * other[:, None]).flatten(1)
+    return float((t - both @ least_squares(both, t)).std() / t.std())
