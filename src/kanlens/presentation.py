@@ -38,8 +38,11 @@ MOST_CONSTANTS = 10
 SATURATED, RARE = 20.0, 0.01
 """Argument from which a hyperbolic tangent is 1 to round-off, and the share of rows that may have a smaller one."""
 
-ODD = ("sin", "tan", "tanh", "sinh", "arcsin", "arctan", "arctanh", "erf")
-"""Odd functions, of which the absolute value may be inside or outside."""
+RECTIFIED = ("sin", "tan")
+"""Odd functions that change their sign elsewhere. Of others it does not matter whether the absolute value is inside."""
+
+ZERO = 1e-9
+"""Share of the largest value that is round-off."""
 
 POINTS = 100
 """Rows at which a form must agree with the formula."""
@@ -64,7 +67,7 @@ def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
     allowed = 1.01 * error + 400 * floor
-    tree = merged(_as_signs(_with_absolutes_outside(tree, rows.x), rows, allowed))
+    tree = merged(_as_signs(tree, rows, allowed))
     tree = _fitted_alike(_with_powers(tree), tree, rows, allowed)
     found = [name_constants(tree, rows, named=named)]
     ends: tuple[Literal["first", "last"], ...] = ("first", "last")
@@ -72,7 +75,7 @@ def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
         gathered, there = refit(merged(_gathered(tree, end)), rows)
         if there <= allowed:
             found.append(name_constants(gathered, rows, named=named))
-    return min(found, key=lambda t: (free_constants(t), _length(t), complexity(t)))
+    return _rectified(min(found, key=lambda t: (free_constants(t), _length(t), complexity(t))), rows.x)
 
 
 def _as_signs(tree: Tree, rows: Rows, allowed: float) -> Tree:
@@ -101,20 +104,21 @@ def _as_signs(tree: Tree, rows: Rows, allowed: float) -> Tree:
     return changed if there <= allowed else tree
 
 
-def _with_absolutes_outside(tree: Tree, x: Tensor) -> Tree:
-    """Return the formula with `|f(u)|` for an odd function `f(|u|)` that is of one sign at all points `x (rows, d)`.
+def _rectified(tree: Tree, x: Tensor) -> Tree:
+    """Return the formula with `|sin(u)|` for a `sin(|u|)` of one sign at all points `x (rows, d)`; so with tangents.
 
-    Both are the same there, and not elsewhere: `|sin(x)|` is what is written, for a signal that is rectified.
+    Both are the same there, and not elsewhere: the former is what people write, for a signal that is rectified.
     """
-    below = [_with_absolutes_outside(child, x) for child in children(tree)]
+    below = [_rectified(child, x) for child in children(tree)]
     tree = rebuild(tree, below) if below else tree
-    if not (isinstance(tree, Call) and tree.function.name in ODD):
+    if not (isinstance(tree, Call) and tree.function.name in RECTIFIED):
         return tree
     factors = tree.argument.factors if isinstance(tree.argument, Product) else (tree.argument,)
     scale = [factor for factor in factors if isinstance(factor, Number)]
     rest = [factor for factor in factors if not isinstance(factor, Number)]
     at = values(tree, x)
-    sign = 1 if bool((at >= 0).all()) else -1 if bool((at <= 0).all()) else 0
+    low, high, little = float(at.amin()), float(at.amax()), ZERO * float(at.abs().amax())
+    sign = 1 if low >= -little else -1 if high <= little else 0
     if not sign or len(rest) != 1 or not (isinstance(rest[0], Call) and rest[0].function.name == "abs"):
         return tree
     inside = multiply(*scale, rest[0].argument)
