@@ -33,6 +33,7 @@ def nodes(found: Problem) -> set[sympy.Expr]:
         ("sqrt(2 + sin(3*(x + y**2)) + y)", "y", "x + y**2"),
         ("sin(3*(x - y))*exp(-(y - z)**2/2)", "x - y", "y - z"),
         ("Abs(x - y*z) + z/3", "x - y*z", "z"),
+        ("sqrt(Abs(x*y)) + tanh(2*(x + y))", "x*y", "x + y"),
         ("cos(3*z*(x - y)) + log(1 + Abs(x + z))", "x + z", "z*(x - y)"),
         ("atan(4*x*y)*exp(-4*z**2) + z", "x*y", "z"),
         ("cos(2*x + 2*atan(3*y*z))", "x", "y*z"),
@@ -49,10 +50,20 @@ def test_quotients_of_columns_are_nodes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("law", "node"),
+    [("log(1 + exp(2*x - 3*y))", "2*x - 3*y"), ("Abs(sin(3*x*y))", "x*y"), ("exp(-z*(x + y))", "z*(x + y)")],
+)
+def test_one_node_is_enough(law: str, node: str) -> None:
+    columns = len(sympy.sympify(law).free_symbols)
+    assert [nodes(found) for found in two_nodes(problem(law, columns))] == [{sympy.sympify(node)}]
+
+
+@pytest.mark.parametrize(
     ("law", "columns"),
     [
         ("sin(2*x)*cos(y) + x*exp(y) + y**3*x**2", 2),
         ("exp(x*sin(3*y)) + y*cos(2*x)", 2),
+        ("log(3/2 + sin(3*x) + y**2)", 2),
         ("sin(x*y) + cos(y*z) + x*z", 3),
         ("sin(3*x) + tanh(2*y) + exp(2*z)", 3),
     ],

@@ -38,6 +38,9 @@ fewer are tried, from this many starts each, as spare ones make the curves less 
 AS_GOOD = 2.0
 """How many times the error of more products that of fewer ones may be."""
 
+CANCELS = 4.0
+"""Size of all products together, as a share of the target's, from which they cancel more than a law's do."""
+
 COARSE, FINER = 6, (12, 20, 30, 45, 64)
 """Intervals of the splines, and those of finer ones once there are curves to begin with."""
 
@@ -47,8 +50,8 @@ UNIFORMITY = 0.5
 FAST = (2, 30)
 """Products and intervals that are tried where coarse splines leave much, as fast waves make them."""
 
-KINKS = 2
-"""Powers from 0 up that the absolute value of a feature is multiplied by, for curves that have a kink at 0."""
+KINKS = 3
+"""Functions of a feature that have a kink or a cusp at 0, the absolute value first."""
 
 STEPS, PAUSE, GAIN = 60, 6, 0.2
 """Gauss-Newton steps; steps in which the error has to fall by this share, or they end."""
@@ -84,6 +87,10 @@ class Decomposition(NamedTuple):
     columns: Tensor
     coef: Tensor
     error: float
+
+    def cancels(self) -> float:
+        """Return the size of all products together, as a share of the target's."""
+        return float((self.columns @ self.coef).prod(0).square().mean(0).sqrt().sum())
 
     def span(self, k: int) -> tuple[Tensor, float]:
         """Return curves `(rows, count)` of which a feature's curves are mixtures, and how far off they are, as a share.
@@ -141,10 +148,14 @@ def _decomposed(z: Tensor, tau: Tensor) -> Decomposition | None:
 
 
 def _fewest(most: Decomposition, tau: Tensor) -> Decomposition:
-    """Return the decomposition into as few products as leave little more."""
+    """Return the decomposition into as few products as leave little more, and do not cancel.
+
+    Two large products with a small difference come as near to a sum of three curves as one likes, ever slower:
+    `((1 + e f) (1 + e g) (1 + e h) - 1) / e` (de Silva & Lim, *SIAM J. Matrix Anal. Appl.* 30, 2008).
+    """
     for count, start in itertools.product(range(1, most.coef.shape[2]), range(STARTS)):
         fewer = _from_start(most.columns, tau, count, start)
-        if fewer.error < AS_GOOD * most.error:
+        if fewer.error < AS_GOOD * most.error and fewer.cancels() < CANCELS:
             return fewer
     return most
 
@@ -163,8 +174,10 @@ def _scaled(tau: Tensor) -> Tensor:
 
 def _refined(fit: Decomposition, z: Tensor, tau: Tensor) -> Decomposition:
     """Return the same with finer splines for as long as these leave less."""
-    tau, present = _scaled(tau), fit.columns.shape[2]
-    for intervals in (some for some in FINER if some > present):
+    tau = _scaled(tau)
+    for intervals in FINER:
+        if _size(intervals) <= fit.columns.shape[2]:
+            continue
         if len(tau) < _wanted(fit.coef.shape[2], len(fit.coef), intervals):
             break
         columns = _splines(z, intervals)
@@ -178,14 +191,19 @@ def _refined(fit: Decomposition, z: Tensor, tau: Tensor) -> Decomposition:
 
 def _wanted(products: int, features: int, intervals: int) -> int:
     """Return how many rows a fit wants."""
-    return EACH * products * features * (BSpline(degree=5, intervals=intervals).size + KINKS)
+    return EACH * products * features * _size(intervals)
+
+
+def _size(intervals: int) -> int:
+    """Return how many splines there are of a feature."""
+    return BSpline(degree=5, intervals=intervals).size + KINKS
 
 
 def _splines(z: Tensor, intervals: int) -> Tensor:
     """Return splines of all features at the rows, `(features, rows, size)`, orthonormal there, with a kink at 0."""
     basis, at = BSpline(degree=5, intervals=intervals), evenly(z).at
     kink = torch.where((at.amin(0) < 0) & (at.amax(0) > 0), at.abs(), 0.0)
-    kinks = torch.stack([kink * at**power for power in range(KINKS)], 2)
+    kinks = torch.stack([kink, kink * at, kink.sqrt()], 2)
     dense = torch.cat([basis.values(at, basis.adapted(at, UNIFORMITY)), kinks], 2)
     return torch.stack([part @ torch.linalg.inv(upper_of(part)) * len(z) ** 0.5 for part in dense.unbind(1)])
 

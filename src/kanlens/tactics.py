@@ -144,7 +144,7 @@ class Tactics:
             yield from self._study(problem, above)
 
     def _study(self, problem: Problem, above: float) -> Iterator[None]:
-        """Try polynomials and sums of few products, then look for nodes of two columns, and at a smooth stand-in."""
+        """Try sums of few products, and of powers, then look for nodes of two columns, and at a smooth stand-in."""
         if problem.size <= 2:  # of more variables, one that joins some of them first has a shorter form
             yield from self._try(polynomials(problem))
         for smaller in at_a_glance(problem) if above == math.inf else ():
@@ -152,6 +152,8 @@ class Tactics:
         few = low_rank(problem, self.functions) if not self.noisy else iter(())
         if problem.size <= SOONEST:  # in as long as the stand-in takes, and nearly half of the laws are found so
             yield from self._try(itertools.islice(few, 1))
+        if problem.size > 1:
+            yield from self._by_exponents(problem, whole=above == math.inf)
         joined = self._two_nodes(problem) if above == math.inf else []
         if joined:  # what is seen in fine splines of two nodes is right where a stand-in for all columns is rough
             for number, smaller in enumerate(joined):
@@ -166,9 +168,7 @@ class Tactics:
         return two_nodes(problem) if plain and not self.noisy else []
 
     def _by_stand_in(self, problem: Problem, above: float, few: Iterator[list[Guess]]) -> Iterator[None]:
-        """Try sums of power products, and what a smooth stand-in suggests."""
-        if problem.size > 1:
-            yield from self._by_exponents(problem, whole=above == math.inf)
+        """Try what a smooth stand-in suggests."""
         smooth = surrogate(problem.z, problem.t, self.seed, problem.felt() if self.noisy else None)
         error = self._error_of(problem, smooth)
         if not (math.isfinite(error) and torch.isfinite(smooth.slopes).all()):

@@ -8,7 +8,7 @@ closest functions of two spans (canonical correlation, Hotelling, *Biometrika* 2
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
@@ -40,18 +40,25 @@ TRIED, TURNS = 4, 3
 COARSE = BSpline(degree=5, intervals=8), BSpline(degree=5, intervals=4)
 """The same with fewer intervals."""
 
-FOLLOWED, SHARPENED = (0.02, 0.05), 0.7
+FOLLOWED, SHARPENED = (0.02, 0.05), (0.5, 0.7)
 """Error of curves of two nodes, and of a surface, as a share of the target's deviation, up to which they may be right:
-a kink leaves so much; and the share of what coarser splines leave."""
+a kink leaves so much; and as a share of what coarser splines leave."""
 
 BEYOND, LEAST = 5.0, 1e-4
 """How many times the least error that of others may be, and what beside it."""
+
+APART = 0.3
+"""Share of what a sum of functions of the columns leaves up to which nodes are worth it."""
 
 PAIRS = 2
 """Pairs of nodes that are followed."""
 
 RIDGE = 1e-9
 """What two nodes that share a function are kept apart by."""
+
+
+Splines = Callable[[Tensor], Tensor]
+"""Returns splines `(n, rows, size)` of features `(rows, n)`."""
 
 
 class _Pair(NamedTuple):
@@ -65,16 +72,16 @@ class _Pair(NamedTuple):
         """Return the error in proportion to the length: `x` is a sum of `x + 2 y` and `x - y`."""
         return self.left * sum(map(complexity, self.nodes))
 
-    def sharpens(self, z: Tensor, coarse: BSpline) -> bool:
+    def sharpens(self, z: Tensor, coarse: Splines, share: float) -> bool:
         """Tell whether coarser splines leave more: else it is not these that leave something, but the nodes."""
         if self.left < LEAST:
             return True
-        both = _splines(torch.stack([values(node, z) for node in self.nodes], 1), coarse)
-        return self.left < SHARPENED * self.fit(both[0], both[1])
+        one, other = coarse(torch.stack([values(node, z) for node in self.nodes], 1))
+        return self.left < share * self.fit(one, other)
 
 
 def two_nodes(problem: Problem) -> list[Problem]:
-    """Return problems of two plain nodes of which functions make the target.
+    """Return problems of two plain nodes of which functions make the target, or of the only one that does.
 
     Examples
     --------
@@ -89,14 +96,25 @@ def two_nodes(problem: Problem) -> list[Problem]:
     if problem.size not in WEIGHTS or len(t) < EACH * 2 * CURVE.size:
         return []
     nodes = list(_nodes(z))
-    splines = _splines(torch.stack([values(node, z) for node in nodes], 1), CURVE)
+    splines = _curves(torch.stack([values(node, z) for node in nodes], 1), CURVE)
+    single = _single(nodes, splines, t)
+    if single is not None:
+        return _reduced(problem, [[single]])
     curves = [*_sums(nodes, splines, t), *_products(nodes, splines, t)]
     surfaces = _joined(nodes, z, t) if problem.size > 2 else ()
-    found = [pair for pair in curves if pair.left < FOLLOWED[0] and pair.sharpens(z, COARSE[0])]
-    found += [pair for pair in surfaces if pair.left < FOLLOWED[1] and pair.sharpens(z, COARSE[1])]
-    found.sort(key=_Pair.price)
+    found: list[_Pair] = []
+    kinds = (curves, partial(_curves, basis=COARSE[0])), (surfaces, partial(_splines, basis=COARSE[1]))
+    for (pairs, coarse), most, share in zip(kinds, FOLLOWED, SHARPENED, strict=True):
+        found += [pair for pair in pairs if pair.left < most and pair.sharpens(z, coarse, share)]
+    alone = min(_left_by_sum(*splines[: problem.size], t=t, outer=outer) for outer in outers(t))
+    found = sorted((pair for pair in found if pair.left < APART * alone), key=_Pair.price)
     likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
-    smaller = [problem.reduced(pair.nodes) for pair in likely]
+    return _reduced(problem, [pair.nodes for pair in likely])
+
+
+def _reduced(problem: Problem, choices: Sequence[Sequence[Tree]]) -> list[Problem]:
+    """Return the problems of other features, of those choices that are finite."""
+    smaller = map(problem.reduced, choices)
     return [other for other in smaller if other is not None]
 
 
@@ -142,11 +160,30 @@ def _splines(features: Tensor, basis: BSpline) -> Tensor:
     return basis.values(at, basis.adapted(at, UNIFORMITY)).transpose(0, 1)
 
 
+def _curves(features: Tensor, basis: BSpline) -> Tensor:
+    """Return the same and what has a kink or a cusp at 0.
+
+    Where a feature has one sign, it is in the middle of the range: of all features there are as many.
+    """
+    at = evenly(features).at
+    low, high = at.amin(0), at.amax(0)
+    off = at - torch.where(low * high < 0, 0.0, (low + high) / 2)
+    rough = torch.stack([off.abs(), off * off.abs(), off.abs().sqrt()], 2)
+    return torch.cat([_splines(features, basis), rough.transpose(0, 1)], 2)
+
+
 def _crossed(one: Tensor, other: Tensor) -> Tensor:
     """Return the products of the columns of each matrix `(n, rows, size)` with those of each, `(n, n, size, size)`."""
     count, rows, size = one.shape
     flat = [part.transpose(0, 1).reshape(rows, -1) for part in (one, other)]
     return (flat[0].mT @ flat[1]).view(count, size, count, size).transpose(1, 2)
+
+
+def _single(nodes: list[Tree], splines: Tensor, t: Tensor) -> Tree | None:
+    """Return the node of which alone the target is a function, if there is one."""
+    left = [float((t - columns @ least_squares(columns, t)).std() / t.std()) for columns in splines]
+    best = min(range(len(nodes)), key=lambda k: left[k])
+    return nodes[best] if left[best] < LEAST and best >= _plain(nodes) else None
 
 
 def _sums(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
@@ -176,9 +213,9 @@ def _plain(nodes: list[Tree]) -> int:
     return sum(isinstance(node, Variable) for node in nodes)
 
 
-def _left_by_sum(one: Tensor, other: Tensor, t: Tensor, outer: Outer) -> float:
+def _left_by_sum(*splines: Tensor, t: Tensor, outer: Outer) -> float:
     """Return what a sum of splines leaves of a target inside an outer function, and of the target itself."""
-    columns, tau = torch.cat([one, other], 1), outer.forward(t)
+    columns, tau = torch.cat(splines, 1), outer.forward(t)
     left = tau - columns @ least_squares(columns, tau)
     return max(float(left.std() / tau.std()), float((left * outer.weight(t)).std() / t.std()))
 
