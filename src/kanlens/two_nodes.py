@@ -40,7 +40,7 @@ TRIED, TURNS = 4, 3
 COARSE = BSpline(degree=5, intervals=8), BSpline(degree=5, intervals=4)
 """The same with fewer intervals."""
 
-FOLLOWED, SHARPENED = (0.02, 0.05), (0.5, 0.7)
+FOLLOWED, SHARPENED = (0.02, 0.05), 0.7
 """Error of curves of two nodes, and of a surface, as a share of the target's deviation, up to which they may be right:
 a kink leaves so much; and as a share of what coarser splines leave."""
 
@@ -72,12 +72,12 @@ class _Pair(NamedTuple):
         """Return the error in proportion to the length: `x` is a sum of `x + 2 y` and `x - y`."""
         return self.left * sum(map(complexity, self.nodes))
 
-    def sharpens(self, z: Tensor, coarse: Splines, share: float) -> bool:
+    def sharpens(self, z: Tensor, coarse: Splines) -> bool:
         """Tell whether coarser splines leave more: else it is not these that leave something, but the nodes."""
         if self.left < LEAST:
             return True
         one, other = coarse(torch.stack([values(node, z) for node in self.nodes], 1))
-        return self.left < share * self.fit(one, other)
+        return self.left < SHARPENED * self.fit(one, other)
 
 
 def two_nodes(problem: Problem) -> list[Problem]:
@@ -104,8 +104,8 @@ def two_nodes(problem: Problem) -> list[Problem]:
     surfaces = _joined(nodes, z, t) if problem.size > 2 else ()
     found: list[_Pair] = []
     kinds = (curves, partial(_curves, basis=COARSE[0])), (surfaces, partial(_splines, basis=COARSE[1]))
-    for (pairs, coarse), most, share in zip(kinds, FOLLOWED, SHARPENED, strict=True):
-        found += [pair for pair in pairs if pair.left < most and pair.sharpens(z, coarse, share)]
+    for (pairs, coarse), most in zip(kinds, FOLLOWED, strict=True):
+        found += [pair for pair in pairs if pair.left < most and pair.sharpens(z, coarse)]
     alone = min(_left_by_sum(*splines[: problem.size], t=t, outer=outer) for outer in outers(t))
     found = sorted((pair for pair in found if pair.left < APART * alone), key=_Pair.price)
     likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
