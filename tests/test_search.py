@@ -559,7 +559,7 @@ def test_of_guesses_that_are_the_same_one_is_fitted_under_noise(monkeypatch: pyt
     rows, bell = noisy_bell(0)
     fitted: list[Tree] = []
     quick = Pool.quick_fit
-    monkeypatch.setattr(Pool, "quick_fit", lambda pool, tree, noisy: fitted.append(tree) or quick(pool, tree, noisy))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(Pool, "quick_fit", lambda pool, tree: fitted.append(tree) or quick(pool, tree))  # type: ignore[func-returns-value]
     far = multiply(Number(1.02), apply(LIBRARY["exp"], multiply(Number(-3.0), raise_to(Variable(0), 2))))
     Pool(rows, 1e-16, SearchSettings(), Budget()).consider([Guess(tree, 1.0) for tree in (bell, far, bell)], noisy=True)
     assert len(fitted) == 2
