@@ -52,6 +52,14 @@ def test_what_is_inside_a_sine_of_any_size_middle_and_phase_is_found(
     assert torch.allclose(around(best), problem.t, atol=2 * NEAR * size)  # what turning points may be apart
 
 
+def test_turns_of_what_is_inside_are_no_touches_where_they_are_at_one_level() -> None:
+    problem = problem_of(lambda s: torch.cos(s + 2 * torch.sin(2 * s)))
+    simple, inner = next(unfolded(problem))
+    s = problem.z[:, 0]
+    assert simple
+    assert straightness(inner.t, s + 2 * torch.sin(2 * s)) < 1e-6
+
+
 def test_what_is_inside_a_square_changes_its_sign_where_it_passes_zero() -> None:
     problem = problem_of(lambda s: (s * torch.sin(4 * s) + 0.3) ** 2)
     _, inner = next(unfolded(problem))

@@ -108,7 +108,7 @@ def polynomials(problem: Problem) -> Iterator[list[Guess]]:
     for degree in range(1, 10):
         if math.comb(problem.size + degree, degree) - 1 > min(MOST_TERMS, len(t) - 4):
             return
-        trees = [monomial(row) for row in _up_to(problem.size, degree) if any(row)]
+        trees = [monomial(row) for row in exponents_up_to(problem.size, degree) if any(row)]
         columns = torch.stack([values(tree, z) for tree in trees], 1)
         found = []
         for outer in outers(t)[:4]:
@@ -127,7 +127,7 @@ def polynomials(problem: Problem) -> Iterator[list[Guess]]:
             return
 
 
-def _up_to(size: int, degree: int) -> Iterator[list[int]]:
+def exponents_up_to(size: int, degree: int) -> Iterator[list[int]]:
     """Yield the exponents of all monomials up to a degree, the constant first."""
     for total in range(degree + 1):
         for chosen in itertools.combinations_with_replacement(range(size), total):
@@ -327,7 +327,7 @@ def implicit(problem: Problem) -> Iterator[list[Guess]]:
             v = torch.stack([values(tree, z) for tree in bases], 1)
             if not torch.isfinite(v).all():
                 continue
-            trees = [monomial(row, bases) for row in _up_to(len(bases), degree)]
+            trees = [monomial(row, bases) for row in exponents_up_to(len(bases), degree)]
             columns = torch.stack([values(tree, z) for tree in trees], 1)
             if 2 * columns.shape[1] > len(t) // 3:
                 continue

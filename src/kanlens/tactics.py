@@ -22,6 +22,7 @@ from kanlens.nodes import products, scaled_products
 from kanlens.pool import Pool
 from kanlens.problems import Problem
 from kanlens.product_terms import product_terms
+from kanlens.quadratic_roots import quadratic_roots
 from kanlens.reductions import at_a_glance, indices, powers, scalings, scatter
 from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
@@ -147,6 +148,8 @@ class Tactics:
         """Try sums of few products, and of powers, then look for nodes of two columns, and at a smooth stand-in."""
         if problem.size <= 2:  # of more variables, one that joins some of them first has a shorter form
             yield from self._try(polynomials(problem))
+        if not self.noisy:
+            yield from self._try(quadratic_roots(problem))
         for smaller in at_a_glance(problem) if above == math.inf else ():
             self.agenda.push(0.3, self.solve(smaller, math.inf))
         few = low_rank(problem, self.functions) if not self.noisy else iter(())

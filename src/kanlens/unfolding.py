@@ -98,7 +98,8 @@ def _sines(turns: Sequence[Turn], t: Tensor) -> Iterator[Fold]:
             law = add(multiply(_number(size, simple[0]), Call(LIBRARY["sin"], TARGET)), _number(middle, simple[1]))
             ends = [(turn.place, math.copysign(math.pi / 2, turn.level - middle)) for turn in touching if not turn.flat]
             yield Fold(((t - middle) / size).clamp(-1, 1).asin(), ends, law, all(simple))
-            return
+            if abs(middle) < near or len(touching) > certain or abs(one - 1) > UNIT:
+                return  # else two turns of what is inside may be at one level, as in `cos(x + 2 sin(2 x))`
 
 
 def _number(value: float, names: Sequence[Constant]) -> Number:
