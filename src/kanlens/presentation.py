@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from torch import Tensor
 
-from kanlens.constants import Named
+from kanlens.constants import Named, nearby
 from kanlens.functions import LIBRARY
 from kanlens.refit import Rows, free_constants, mean_square, merged, name_constants, refit
 from kanlens.trees import (
@@ -17,6 +17,7 @@ from kanlens.trees import (
     Product,
     Sum,
     Tree,
+    add,
     children,
     complexity,
     multiply,
@@ -37,6 +38,9 @@ MOST_CONSTANTS = 10
 
 SATURATED, RARE = 20.0, 0.01
 """Argument from which a hyperbolic tangent is 1 to round-off, and the share of rows that may have a smaller one."""
+
+WAVES, TURNED = ("sin", "cos"), 1e-9
+"""Waves, each a quarter turn before the next, and how far off a shift may be that has a name."""
 
 RECTIFIED = ("sin", "tan")
 """Odd functions that change their sign elsewhere. Of others it does not matter whether the absolute value is inside."""
@@ -67,7 +71,7 @@ def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
     allowed = 1.01 * error + 400 * floor
-    tree = merged(_as_signs(tree, rows, allowed))
+    tree = _turned(merged(_as_signs(tree, rows, allowed)))
     tree = _fitted_alike(_with_powers(tree), tree, rows, allowed)
     found = [name_constants(tree, rows, named=named)]
     ends: tuple[Literal["first", "last"], ...] = ("first", "last")
@@ -102,6 +106,27 @@ def _as_signs(tree: Tree, rows: Rows, allowed: float) -> Tree:
         return tree
     changed, there = refit(signed, rows)
     return changed if there <= allowed else tree
+
+
+def _turned(tree: Tree) -> Tree:
+    """Return the formula with waves whose shift has a name for those, quarter turns off, whose shift has none.
+
+    `sin(u + 2.5707963)` is `cos(u + 1)`: neither a fraction nor a multiple of pi is near that constant.
+    """
+    below = [_turned(child) for child in children(tree)]
+    tree = rebuild(tree, below) if below else tree
+    if not (isinstance(tree, Call) and tree.function.name in WAVES and isinstance(tree.argument, Sum)):
+        return tree
+    shift = sum(term.value for term in tree.argument.terms if isinstance(term, Number))
+    rest = [term for term in tree.argument.terms if not isinstance(term, Number)]
+    known = [(nearby(shift - turns * math.pi / 2, TURNED), turns) for turns in (0, 1, -1, 2, -2, 3, -3)]
+    named = [(names[0].bits, abs(turns), turns) for names, turns in known if names]
+    turns = min(named)[2] if named else 0
+    if not turns:
+        return tree
+    place = WAVES.index(tree.function.name) + turns
+    wave = Call(LIBRARY[WAVES[place % 2]], add(*rest, Number(shift - turns * math.pi / 2)))
+    return multiply(whole(-1 if place % 4 > 1 else 1), wave)
 
 
 def _rectified(tree: Tree, x: Tensor) -> Tree:

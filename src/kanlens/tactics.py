@@ -232,9 +232,14 @@ class Tactics:
         if above == math.inf and error > OPEN * self.spread:
             self.agenda.push(5, self._try(hinges(problem, self.functions)))
         if problem.size == 1:
-            for plain, inner in unfolded(problem) if not self.noisy else ():
-                self.agenda.push(0.9 if plain else 1.5, self.solve(inner, error))
-            yield from self._of_one(problem, whole=above == math.inf)
+            whole, inside = above == math.inf, list(unfolded(problem)) if not self.noisy else []
+            sure = whole and any(plain for plain, _ in inside)
+            for plain, inner in inside:
+                self.agenda.push((-0.5 if whole else 0.9) if plain else 1.5, self.solve(inner, error))
+            if sure:  # what turns at simple levels is likelier a wave than any sum that follows it
+                self.agenda.push(-0.4, self._of_one(problem, whole))
+            else:
+                yield from self._of_one(problem, whole)
             return
         yield from self._try(scaled_products(problem, self.functions))
         if not self.noisy:
