@@ -1,5 +1,7 @@
 """A law of two plain nodes is seen as one, whatever functions of them it is, and no other law is."""
 
+from collections.abc import Callable
+
 import pytest
 import sympy
 import torch
@@ -77,6 +79,14 @@ def test_the_smaller_problem_is_the_same_law() -> None:
     found = two_nodes(law)[0]
     assert found.size == 2
     torch.testing.assert_close(found.t, law.t)
+
+
+@pytest.mark.parametrize("other", [lambda x: 0 * x + 3, lambda x: x, lambda x: 1e60 * x, lambda x: 1e-60 * x])
+def test_columns_that_are_constant_alike_or_huge_do_no_harm(other: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    x = problem("x", 1).z
+    rows = Rows(torch.cat([x, other(x[:, :1])], 1), torch.sin(3 * x[:, 0]) + x[:, 0].abs())
+    for found in two_nodes(Problem.of(rows)):
+        assert bool(found.z.isfinite().all())
 
 
 def test_few_rows_or_many_columns_say_nothing() -> None:

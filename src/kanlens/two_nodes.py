@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.conditions import least_squares
-from kanlens.problems import Outer, Problem, outers
+from kanlens.problems import LARGEST, Outer, Problem, outers
 from kanlens.spreading import evenly
 from kanlens.trees import Tree, Variable, add, complexity, multiply, raise_to, values, variables, whole
 
@@ -55,7 +55,6 @@ PAIRS = 2
 
 RIDGE = 1e-9
 """What two nodes that share a function are kept apart by."""
-
 
 Splines = Callable[[Tensor], Tensor]
 """Returns splines `(n, rows, size)` of features `(rows, n)`."""
@@ -95,7 +94,9 @@ def two_nodes(problem: Problem) -> list[Problem]:
     z, t = problem.z[:ROWS], problem.t[:ROWS]
     if problem.size not in WEIGHTS or len(t) < EACH * 2 * CURVE.size:
         return []
-    nodes = list(_nodes(z))
+    nodes = [node for node in _nodes(z) if _varies(values(node, z))]
+    if not nodes:
+        return []
     splines = _curves(torch.stack([values(node, z) for node in nodes], 1), CURVE)
     single = _single(nodes, splines, t)
     if single is not None:
@@ -106,7 +107,7 @@ def two_nodes(problem: Problem) -> list[Problem]:
     kinds = (curves, partial(_curves, basis=COARSE[0])), (surfaces, partial(_splines, basis=COARSE[1]))
     for (pairs, coarse), most in zip(kinds, FOLLOWED, strict=True):
         found += [pair for pair in pairs if pair.left < most and pair.sharpens(z, coarse)]
-    alone = min(_left_by_sum(*splines[: problem.size], t=t, outer=outer) for outer in outers(t))
+    alone = min(_left_by_sum(*splines[: _plain(nodes)], t=t, outer=outer) for outer in outers(t))
     found = sorted((pair for pair in found if pair.left < APART * alone), key=_Pair.price)
     likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
     return _reduced(problem, [pair.nodes for pair in likely])
@@ -139,6 +140,12 @@ def _nodes(z: Tensor) -> Iterator[Tree]:
                 yield multiply(one, square)
     if len(columns) == 3:
         yield from _of_three(columns)
+
+
+def _varies(values: Tensor) -> bool:
+    """Tell whether a node is finite, and not the same at all rows."""
+    low, high = float(values.amin()), float(values.amax())
+    return -LARGEST < low < high < LARGEST
 
 
 def _of_three(columns: list[Variable]) -> Iterator[Tree]:
