@@ -46,6 +46,11 @@ def test_two_nodes_are_found(law: str, first: str, second: str) -> None:
     assert {sympy.sympify(first), sympy.sympify(second)} in [nodes(p) for p in two_nodes(problem(law, columns))]
 
 
+def test_the_shortest_of_equal_pairs_comes_first() -> None:
+    law = problem("(x - y)/(x + y) + log(x)", 2, low=0.3)
+    assert nodes(two_nodes(law)[0]) == {sympy.sympify("x/y"), sympy.sympify("x")}
+
+
 def test_quotients_of_columns_are_nodes() -> None:
     law = problem("sin(3*x/y) + 1/(x + y)**2", 2, low=0.3)
     assert {sympy.sympify("x/y"), sympy.sympify("x + y")} in [nodes(found) for found in two_nodes(law)]

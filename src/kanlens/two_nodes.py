@@ -47,6 +47,9 @@ a kink leaves so much; and as a share of what coarser splines leave."""
 BEYOND, LEAST = 5.0, 1e-4
 """How many times the least error that of others may be, and what beside it."""
 
+ALIKE = 1e-5
+"""Error up to which pairs are equally right: functions of `x / y` and `x` are some of `x / y` and `x^2 y`, too."""
+
 APART = 0.3
 """Share of what a sum of functions of the columns leaves up to which nodes are worth it."""
 
@@ -69,7 +72,7 @@ class _Pair(NamedTuple):
 
     def price(self) -> float:
         """Return the error in proportion to the length: `x` is a sum of `x + 2 y` and `x - y`."""
-        return self.left * sum(map(complexity, self.nodes))
+        return max(self.left, ALIKE) * sum(map(complexity, self.nodes))
 
     def sharpens(self, z: Tensor, coarse: Splines) -> bool:
         """Tell whether coarser splines leave more: else it is not these that leave something, but the nodes."""
@@ -207,7 +210,7 @@ def _sums(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
     beyond = along[second] - cross.mT @ along[first]
     explained = along[first].square().sum(1) + (beyond * torch.linalg.solve(new, beyond)).sum(1)
     for k, outer in enumerate(around):
-        left = (len(t) - explained[:, k]).clamp_min(0) * (long[first] + long[second])
+        left = (len(t) - explained[:, k]).clamp_min(len(t) * ALIKE**2) * (long[first] + long[second])
         for place in left.argsort()[:TRIED].tolist():
             i, j = int(first[place]), int(second[place])
             if j >= _plain(nodes):
