@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanlens.functions import LIBRARY
-from kanlens.low_rank import low_rank
+from kanlens.low_rank import AS_GOOD, CANCELS, _decomposed, _fewest, low_rank
 from kanlens.presentation import expression, presentable
 from kanlens.problems import Problem
 from kanlens.refit import Rows, refit
@@ -131,3 +131,14 @@ def test_a_square_found_as_its_three_terms_is_shown_as_a_square(text: str) -> No
     x = torch.rand(200, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2 - 1
     rows = Rows(x, values(tree, x))
     assert expression(presentable(tree, rows), ["x", "y"], rows) == square
+
+
+def test_products_that_cancel_are_no_fewer() -> None:
+    for seed in range(3):
+        x = torch.rand(800, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
+        tau = x[:, 0].abs() + x[:, 1] ** 3 / 2 - torch.tanh(2 * x[:, 2])
+        most = _decomposed(x, tau)
+        assert most is not None
+        fewer = _fewest(most, tau)
+        assert fewer.cancels() < CANCELS
+        assert fewer.error < AS_GOOD * most.error
