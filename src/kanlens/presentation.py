@@ -141,10 +141,12 @@ def _rectified(tree: Tree, x: Tensor) -> Tree:
     factors = tree.argument.factors if isinstance(tree.argument, Product) else (tree.argument,)
     scale = [factor for factor in factors if isinstance(factor, Number)]
     rest = [factor for factor in factors if not isinstance(factor, Number)]
+    if len(rest) != 1 or not (isinstance(rest[0], Call) and rest[0].function.name == "abs"):
+        return tree
     at = values(tree, x)
     low, high, little = float(at.amin()), float(at.amax()), ZERO * float(at.abs().amax())
     sign = 1 if low >= -little else -1 if high <= little else 0
-    if not sign or len(rest) != 1 or not (isinstance(rest[0], Call) and rest[0].function.name == "abs"):
+    if not sign:
         return tree
     inside = multiply(*scale, rest[0].argument)
     return multiply(whole(sign), Call(LIBRARY["abs"], Call(tree.function, inside)))

@@ -191,7 +191,7 @@ def _crossed(one: Tensor, other: Tensor) -> Tensor:
 
 def _single(nodes: list[Tree], splines: Tensor, t: Tensor) -> Tree | None:
     """Return the node of which alone the target is a function, if there is one."""
-    left = [float((t - columns @ least_squares(columns, t)).std() / t.std()) for columns in splines]
+    left = [_left(columns, t) for columns in splines]
     best = min(range(len(nodes)), key=lambda k: left[k])
     return nodes[best] if left[best] < LEAST and best >= _plain(nodes) else None
 
@@ -270,5 +270,9 @@ def _joined(nodes: list[Tree], z: Tensor, t: Tensor) -> Iterator[_Pair]:
 
 def _left_by_surface(one: Tensor, other: Tensor, t: Tensor) -> float:
     """Return what the products of two kinds of splines leave of a target."""
-    both = (one[:, :, None] * other[:, None]).flatten(1)
-    return float((t - both @ least_squares(both, t)).std() / t.std())
+    return _left((one[:, :, None] * other[:, None]).flatten(1), t)
+
+
+def _left(columns: Tensor, t: Tensor) -> float:
+    """Return what columns `(rows, size)` leave of a target, as a share of its deviation."""
+    return float((t - columns @ least_squares(columns, t)).std() / t.std())
