@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kan.held import Held
+from kan.joined import columns
 from kan.symbolic import SYMBOLIC_LIB
 from kanlens import curvature, structure
 from kanlens.compiler import compile_formula
@@ -23,13 +24,12 @@ def batch_jacobian(
         raise InputError(f"expected mode 'scalar' or 'vector', got {mode!r}.")
     if (jet := _jet(func, x, 1, create_graph)) is not None and jet.slopes is not None:
         return jet.slopes.permute(2, 1, 0) if mode == "vector" else _of_one(jet.slopes.permute(2, 1, 0))
+    if mode == "scalar":
+        return structure.gradients(func, x, create_graph=create_graph)
     at = x if x.requires_grad else x.detach().requires_grad_()
     with torch.enable_grad():
-        outputs = func(at)
-    if mode == "scalar":
-        return structure.gradients(lambda _: outputs, at, create_graph=create_graph)
-    columns = [structure.gradients(_constant(column), at, create_graph=True) for column in outputs.unbind(1)]
-    found = torch.stack(columns, 1)
+        parts = columns(func, at)
+    found = torch.stack([structure.gradients(_constant(part), at, create_graph=True) for part in parts], 1)
     return found if create_graph else found.detach()
 
 
