@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from kan import perceptron
 from kan.datasets import part
 from kan.hypothesis import plot_tree
 from kan.loops import minimise
@@ -161,8 +162,14 @@ class MLP(nn.Module):
                 name = getattr(metric, "__name__", "metric")
                 results.setdefault(name, []).append(float(torch.as_tensor(metric()).detach()))
 
-        for _ in minimise(self, loss, len(x), opt, steps, lr, batch):
+        squares = perceptron.MeanSquare([each.shape for each in self.parameters()], self.act_fun, x, y)
+        plain = opt == "LBFGS" and loss_fn is None and not lamb and batch < 0
+        second = plain and squares.suits and all(each.requires_grad for each in self.parameters())
+        first = min(steps, perceptron.FIRST) if second else steps
+        for _ in minimise(self, loss, len(x), opt, first, lr, batch):
             record()
+        if first < steps:
+            perceptron.minimise(self.parameters(), squares, steps - first, record)
         self.cache_data = x
         for values in results.values():
             values.pop()

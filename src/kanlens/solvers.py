@@ -29,17 +29,21 @@ class Stop(Enum):
     INTERRUPTED = "It was interrupted; the best result so far is kept."
 
 
-class Objective(Protocol):
-    """Offer what solvers ask for at a vector of parameters `(p,)`."""
+class Squares(Protocol):
+    """Offer what a method of second order asks for at a vector of parameters `(p,)`."""
 
     def value(self, theta: Tensor) -> float:
         """Return the objective; NaN or infinity where it is undefined."""
 
-    def gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """Return the objective and its gradient `(p,)`."""
-
     def quadratic(self, theta: Tensor) -> Quadratic:
         """Return the Gauss-Newton model of the objective."""
+
+
+class Objective(Squares, Protocol):
+    """Offer what any solver asks for."""
+
+    def gradient(self, theta: Tensor) -> tuple[float, Tensor]:
+        """Return the objective and its gradient `(p,)`."""
 
     def batches(self, size: int, generator: torch.Generator) -> "Iterable[Objective]":
         """Go once through all rows in random order, `size` at a time, as objectives of their own."""
@@ -109,13 +113,13 @@ class LevenbergMarquardt:
     tolerance: float = 1e-6
 
     def minimise(
-        self, objective: Objective, theta: Tensor, watch: Watch = ignore, memory: Memory | None = None
+        self, objective: Squares, theta: Tensor, watch: Watch = ignore, memory: Memory | None = None
     ) -> Solution:
         """Return the best point found from `theta`, of the same shape `(p,)`; see :data:`Memory`."""
         with threads.shared():
             return self._minimise(objective, theta, watch, {} if memory is None else memory)
 
-    def _minimise(self, objective: Objective, theta: Tensor, watch: Watch, memory: Memory) -> Solution:
+    def _minimise(self, objective: Squares, theta: Tensor, watch: Watch, memory: Memory) -> Solution:
         theta = memory.get("theta", theta)
         damping, step = memory.get("damping", self.damping), memory.get("step", 0)
         try:
@@ -150,7 +154,7 @@ class LevenbergMarquardt:
 
 
 def _damped_step(
-    objective: Objective, theta: Tensor, model: Quadratic, damping: float
+    objective: Squares, theta: Tensor, model: Quadratic, damping: float
 ) -> tuple[Tensor, Quadratic, float] | None:
     """Return the next point, the model there and the damping; None if no step lowers the value.
 
