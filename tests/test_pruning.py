@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kanlens.errors import InputError
 from kanlens.network import KAN
-from kanlens.pruning import prune
+from kanlens.pruning import _Judge, prune
 from kanlens.solvers import LBFGS
 from kanlens.training import fit
 from samples import points, tutorial
@@ -130,6 +130,21 @@ def test_trials_that_are_lost_end_early(monkeypatch: pytest.MonkeyPatch) -> None
     small = prune(model, x, y, nodes=False)
     assert [(edge.layer, edge.in_) for edge in small.live()] == [(0, 0), (0, 1), (1, 0)]
     assert max(steps[2]) == 3 < max(steps[3])  # the law's own edges are missed at once
+
+
+def test_a_trial_that_knows_its_rows_by_heart_ends_when_other_rows_say_that_it_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = points(60, 4)
+    y = torch.sin(3 * x[:, :1]) * x[:, 1:2]
+    judge, steps = _Judge.of(x, y, 0.0), []
+    monkeypatch.setattr("kanlens.pruning.fit", lambda *args, **options: steps.append(len(fit(*args, **options).loss)))
+    monkeypatch.setattr(_Judge, "solver", lambda self, model, steps: LBFGS(steps))
+    model = KAN([4, 6, 1], seed=0, dtype=torch.float64)
+    whole = judge.refit(model, 8)
+    tried = judge.refit(model, 8, wanted=0.1 * whole.error)
+    assert judge._mean_square(tried.model) ** 0.5 < 0.1 * whole.error < 0.1 * tried.error
+    assert steps == [8, 3]
 
 
 def test_dozens_of_inputs_that_do_not_matter_go_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,11 +163,14 @@ class _Judge:
         """Return a copy of a network, fitted without penalty; less far if it will not get to a wanted error."""
         result, unit = copy.deepcopy(model), float(self.y.var(0, correction=0).mean()) or 1.0
         pace = Pace((wanted * self.scale) ** 2 / unit, steps, (hopeless * self.scale) ** 2 / unit)
+        solver = self.solver(model, steps)
 
         def lost(step: int, value: float, network: KAN) -> bool:
+            if isinstance(solver, LBFGS):  # it knows its rows by heart, and those held out say how far it is
+                return pace.falls_short(step, (self.error(network) * self.scale) ** 2 / unit)
             return pace.falls_short(step, value, lambda: self._mean_square(network) / unit)
 
-        fit(result, self.x, self.y, solver=self.solver(model, steps), callback=lost)
+        fit(result, self.x, self.y, solver=solver, callback=lost)
         return _Tried(result, self.error(result))
 
     @torch.no_grad()
