@@ -20,7 +20,7 @@ from kanlens.solvers import LevenbergMarquardt, Stop
 
 FIRST = 10
 """Steps by first order before those by second order, which from a fresh start saturate nodes for good: four of eight
-networks for a law stayed at the targets' deviation. After three steps none did, and after ten they follow noise less."""
+networks for a law stayed near the targets' deviation. After three none did, and after ten they follow noise less."""
 
 Layer = tuple[Tensor, Tensor]
 """Weights `(out, in)` and biases `(out,)`."""
