@@ -37,7 +37,9 @@ def test_a_root_inside_a_logarithm_is_found() -> None:
     assert min(float((values(tree, x) - law).abs().max()) for tree in found) < 1e-9
 
 
-@pytest.mark.parametrize("law", [torch.sin, torch.exp, lambda s: s.abs() * s.sin(), lambda s: (2 + s).sqrt() + s.cos()])
+@pytest.mark.parametrize(
+    "law", [lambda s: s.sin() + s.exp(), torch.exp, lambda s: s.abs() * s.sin(), lambda s: (2 + s).sqrt() + s.cos()]
+)
 def test_other_laws_are_none(law: object) -> None:
     x = points(1)
     assert callable(law)
@@ -47,3 +49,10 @@ def test_other_laws_are_none(law: object) -> None:
 def test_few_rows_say_nothing() -> None:
     x = points(2)[:20]
     assert list(quadratic_roots(problem((2 + x[:, 0]).sqrt() + x[:, 1], x))) == []
+
+
+def test_a_root_inside_a_wave_is_found() -> None:
+    x = points(2)
+    law = (2 * (1 + x[:, 0] ** 2 + x[:, 1] ** 2 / 2).sqrt()).cos()
+    found = next(quadratic_roots(problem(law, x)))
+    assert min(float((values(guess.tree, x) - law).abs().max()) for guess in found) < 1e-9

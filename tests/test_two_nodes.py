@@ -39,6 +39,9 @@ def nodes(found: Problem) -> set[sympy.Expr]:
         ("cos(3*z*(x - y)) + log(1 + Abs(x + z))", "x + z", "z*(x - y)"),
         ("atan(4*x*y)*exp(-4*z**2) + z", "x*y", "z"),
         ("cos(2*x + 2*atan(3*y*z))", "x", "y*z"),
+        ("tanh(2*(x + y))*sin(2*(x - y))", "x + y", "x - y"),
+        ("(x - y)*sin(3*x*y)", "x - y", "x*y"),
+        ("sin(3*(x + y))*(z - x**2)", "x + y", "z - x**2"),
     ],
 )
 def test_two_nodes_are_found(law: str, first: str, second: str) -> None:
@@ -70,6 +73,7 @@ def test_one_node_is_enough(law: str, node: str) -> None:
     [
         ("sin(2*x)*cos(y) + x*exp(y) + y**3*x**2", 2),
         ("exp(x*sin(3*y)) + y*cos(2*x)", 2),
+        ("sin(3*x)*cos(3*sqrt(y**2 + 1))", 2),
         ("log(3/2 + sin(3*x) + y**2)", 2),
         ("sin(x*y) + cos(y*z) + x*z", 3),
         ("sin(3*x) + tanh(2*y) + exp(2*z)", 3),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kanlens.multivariate import exponents_up_to
-from kanlens.problems import Problem, outers
+from kanlens.problems import WAVES, Problem, outers
 from kanlens.trees import Number, Tree, add, monomial, multiply, raise_to, values, whole
 from kanlens.univariate import Guess
 
@@ -39,7 +39,7 @@ def quadratic_roots(problem: Problem) -> Iterator[list[Guess]]:
     '(+ (* c x0) (^ (+ (* (^ x0 4) c) c) 1/2))'
     """
     z, t = problem.z[:ROWS], problem.t[:ROWS]
-    around = [(outer, outer.forward(t)) for outer in outers(t)]
+    around = [(outer, outer.forward(t)) for outer in (*outers(t), *(wave for wave in WAVES if wave.fits(t)))]
     for degrees in DEGREES.get(problem.size, ()):
         beside, below = ([monomial(row) for row in exponents_up_to(problem.size, degree)] for degree in degrees)
         if len(t) < EACH * (len(beside) + len(below)):

@@ -23,6 +23,7 @@ from kanlens.pool import Pool
 from kanlens.problems import Problem
 from kanlens.product_terms import product_terms
 from kanlens.quadratic_roots import quadratic_roots
+from kanlens.quotients import quotients
 from kanlens.reductions import at_a_glance, indices, powers, scalings, scatter
 from kanlens.reductions import pairs as joined_pairs
 from kanlens.screening import screened
@@ -30,6 +31,7 @@ from kanlens.separations import Part, parts, without
 from kanlens.sharpening import sharpened
 from kanlens.shears import shears
 from kanlens.signomials import FORMS, LONGER, NOISY, NOISY_LONGER, QUICK, signomials, waves
+from kanlens.signs import signed
 from kanlens.single_nodes import single_nodes
 from kanlens.surrogate import Surrogate, quick_error, surrogate
 from kanlens.trees import Number, Sum, Variable
@@ -157,7 +159,7 @@ class Tactics:
             yield from self._try(itertools.islice(few, 1))
         if problem.size > 1:
             yield from self._by_exponents(problem, whole=above == math.inf)
-        joined = self._two_nodes(problem) if above == math.inf else []
+        joined = self._by_splines(problem) if above == math.inf else []
         if joined:  # what is seen in fine splines of two nodes is right where a stand-in for all columns is rough
             for number, smaller in enumerate(joined):
                 self.agenda.push(-1 + 0.1 * number, self.solve(smaller, math.inf))
@@ -165,10 +167,10 @@ class Tactics:
         else:
             yield from self._by_stand_in(problem, above, few)
 
-    def _two_nodes(self, problem: Problem) -> list[Problem]:
-        """Return problems of two nodes if the features are the columns themselves, where there is no noise."""
+    def _by_splines(self, problem: Problem) -> list[Problem]:
+        """Return problems of two nodes, or inside an absolute value, of the columns themselves, without noise."""
         plain = all(isinstance(column, Variable) for column in problem.columns)
-        return two_nodes(problem) if plain and not self.noisy else []
+        return [*signed(problem), *two_nodes(problem)] if plain and not self.noisy else []
 
     def _by_stand_in(self, problem: Problem, above: float, few: Iterator[list[Guess]]) -> Iterator[None]:
         """Try what a smooth stand-in suggests."""
@@ -243,6 +245,7 @@ class Tactics:
             return
         yield from self._try(scaled_products(problem, self.functions))
         if not self.noisy:
+            self.agenda.push(problem.size - 1.5, self._by_quotients(problem))
             if problem.size > SOONEST:
                 yield from self._try(itertools.islice(few, 1))
             yield from self._try(sums(problem, self.functions, 0.0, CLEAR))
@@ -266,6 +269,12 @@ class Tactics:
             yield from self._by_trial(problem, smooth, error)
         else:  # what a stand-in takes for noise may also be a kink, so that derivatives are asked in either case
             self.agenda.push(20 + problem.size, self._by_trial(problem, smooth, error))
+
+    def _by_quotients(self, problem: Problem) -> Iterator[None]:
+        """Push the problem of the factor that has no short name, which is as exact as the data are."""
+        for smaller in quotients(problem, self.functions):
+            self.agenda.push(0.4, self.solve(smaller, math.inf))
+            yield
 
     def _by_exponents(self, problem: Problem, whole: bool) -> Iterator[None]:
         """Try sums of power products, and push those of more terms or with sines and cosines in them."""

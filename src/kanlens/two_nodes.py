@@ -1,15 +1,13 @@
 r"""Laws of two plain nodes: `tanh(3 (x - y)) + x / 2`, `sin(pi (x - y)) exp(-(y - z)^2 / 2)`, `atan(x y) exp(-z) + z`.
 
 Columns are often joined in few ways, `x - y`, `x y`, `x^2 + y^2`, which can all be tried. Whether the target is a sum
-or a product of functions of two of them is linear algebra, and fine splines follow fast waves and kinks of one variable
-where no stand-in for a function of all columns does. A product is :math:`t\,a(u) = b(v)`, whose two sides are the
-closest functions of two spans (canonical correlation, Hotelling, *Biometrika* 28, 1936).
+of functions of two of them is linear algebra, and fine splines follow fast waves and kinks of one variable where no
+stand-in for a function of all columns does. The likeliest products are those whose logarithms are sums.
 """
 
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
 
@@ -18,9 +16,11 @@ from torch import Tensor
 
 from kanlens.bases import BSpline
 from kanlens.conditions import least_squares
-from kanlens.problems import LARGEST, Outer, Problem, outers
+from kanlens.decomposition import Decomposition, from_start, kinked
+from kanlens.plain_nodes import plain_nodes
+from kanlens.problems import Outer, Problem, outers
 from kanlens.spreading import evenly
-from kanlens.trees import Tree, Variable, add, complexity, multiply, raise_to, values, variables, whole
+from kanlens.trees import Tree, Variable, complexity, values, variables
 
 ROWS, EACH = 1000, 4
 """Rows that are looked at, at most, and rows for each coefficient at least."""
@@ -31,11 +31,20 @@ CURVE, SURFACE = BSpline(degree=5, intervals=16), BSpline(degree=5, intervals=6)
 UNIFORMITY = 0.5
 """How evenly knots lie; the rest follows the rows, as products crowd near zero."""
 
-WEIGHTS = {2: (1, 2, 3), 3: (1, 2)}
-"""Weights in the sum of two columns, by how many columns there are."""
+TRIED = 4
+"""Pairs of nodes that are looked at again, the likeliest of each kind."""
 
-TRIED, TURNS = 4, 3
-"""Pairs of nodes that are looked at again, the likeliest of each kind, and turns in which their factors are fitted."""
+MULTIPLIED = 2
+"""Products of these that are fitted, which takes longer."""
+
+BEGIN = BSpline(degree=3, intervals=4), BSpline(degree=3, intervals=6)
+"""Splines of surfaces whose largest part a product begins with."""
+
+INTERVALS, STARTS, BEGUN = 8, 4, 0.1
+"""Intervals of the curves of a product that begins at random, such starts, and what a start may leave."""
+
+FAINT = 1e-6
+"""Share of the target's deviation below which it counts as zero."""
 
 COARSE = BSpline(degree=5, intervals=8), BSpline(degree=5, intervals=4)
 """The same with fewer intervals."""
@@ -95,16 +104,16 @@ def two_nodes(problem: Problem) -> list[Problem]:
     [['(* x0 x1)', '(+ x1 x2)']]
     """
     z, t = problem.z[:ROWS], problem.t[:ROWS]
-    if problem.size not in WEIGHTS or len(t) < EACH * 2 * CURVE.size:
+    if not 2 <= problem.size <= 3 or len(t) < EACH * 2 * CURVE.size:
         return []
-    nodes = [node for node in _nodes(z) if _varies(values(node, z))]
-    if not nodes:
+    nodes = plain_nodes(z)
+    if len(nodes) == _plain(nodes):
         return []
     splines = _curves(torch.stack([values(node, z) for node in nodes], 1), CURVE)
     single = _single(nodes, splines, t)
     if single is not None:
         return _reduced(problem, [[single]])
-    curves = [*_sums(nodes, splines, t), *_products(nodes, splines, t)]
+    curves = [*_sums(nodes, splines, t), *_products(nodes, splines, z, t)]
     surfaces = _joined(nodes, z, t) if problem.size > 2 else ()
     found: list[_Pair] = []
     kinds = (curves, partial(_curves, basis=COARSE[0])), (surfaces, partial(_splines, basis=COARSE[1]))
@@ -113,6 +122,8 @@ def two_nodes(problem: Problem) -> list[Problem]:
     alone = min(_left_by_sum(*splines[: _plain(nodes)], t=t, outer=outer) for outer in outers(t))
     found = sorted((pair for pair in found if pair.left < APART * alone), key=_Pair.price)
     likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
+    if likely and _plain(likely[0].nodes) == 2:  # functions of `x` and `y` are some of `x` and `x y^2`, too
+        return []
     return _reduced(problem, [pair.nodes for pair in likely])
 
 
@@ -120,48 +131,6 @@ def _reduced(problem: Problem, choices: Sequence[Sequence[Tree]]) -> list[Proble
     """Return the problems of other features, of those choices that are finite."""
     smaller = map(problem.reduced, choices)
     return [other for other in smaller if other is not None]
-
-
-def _nodes(z: Tensor) -> Iterator[Tree]:
-    """Yield the columns, and what two or three of them are joined to."""
-    columns, signed = [Variable(k) for k in range(z.shape[1])], ((z > 0).all(0) | (z < 0).all(0)).tolist()
-    yield from columns
-    weights = WEIGHTS[len(columns)]
-    for (x, y), (fixed, other) in zip(
-        itertools.combinations(columns, 2), itertools.combinations(signed, 2), strict=True
-    ):
-        for a, b in itertools.product(weights, weights):
-            if math.gcd(a, b) == 1:
-                yield from (add(multiply(whole(a), x), multiply(whole(sign * b), y)) for sign in (1, -1))
-        yield multiply(x, y)
-        if fixed or other:
-            yield multiply(x, raise_to(y, -1)) if other else multiply(y, raise_to(x, -1))
-        yield raise_to(add(raise_to(x, 2), raise_to(y, 2)), Fraction(1, 2))  # laws are smooth in it, or in its square
-        for one, square in ((x, raise_to(y, 2)), (y, raise_to(x, 2))):
-            yield from (add(one, multiply(whole(sign), square)) for sign in (1, -1))
-            if len(columns) == 2:
-                yield multiply(one, square)
-    if len(columns) == 3:
-        yield from _of_three(columns)
-
-
-def _varies(values: Tensor) -> bool:
-    """Tell whether a node is finite, and not the same at all rows."""
-    low, high = float(values.amin()), float(values.amax())
-    return -LARGEST < low < high < LARGEST
-
-
-def _of_three(columns: list[Variable]) -> Iterator[Tree]:
-    """Yield what three columns are joined to."""
-    yield multiply(*columns)
-    yield raise_to(add(*(raise_to(column, 2) for column in columns)), Fraction(1, 2))
-    for first, second in itertools.product((1, -1), repeat=2):
-        yield add(columns[0], multiply(whole(first), columns[1]), multiply(whole(second), columns[2]))
-    for k, one in enumerate(columns):
-        x, y = (column for j, column in enumerate(columns) if j != k)
-        for sign in (1, -1):
-            yield multiply(one, add(x, multiply(whole(sign), y)))
-            yield add(one, multiply(whole(sign), x, y))
 
 
 def _splines(features: Tensor, basis: BSpline) -> Tensor:
@@ -182,11 +151,11 @@ def _curves(features: Tensor, basis: BSpline) -> Tensor:
     return torch.cat([_splines(features, basis), rough.transpose(0, 1)], 2)
 
 
-def _crossed(one: Tensor, other: Tensor) -> Tensor:
+def _crossed(unit: Tensor) -> Tensor:
     """Return the products of the columns of each matrix `(n, rows, size)` with those of each, `(n, n, size, size)`."""
-    count, rows, size = one.shape
-    flat = [part.transpose(0, 1).reshape(rows, -1) for part in (one, other)]
-    return (flat[0].mT @ flat[1]).view(count, size, count, size).transpose(1, 2)
+    count, rows, size = unit.shape
+    flat = unit.transpose(0, 1).reshape(rows, -1)
+    return (flat.mT @ flat).view(count, size, count, size).transpose(1, 2)
 
 
 def _single(nodes: list[Tree], splines: Tensor, t: Tensor) -> Tree | None:
@@ -198,27 +167,44 @@ def _single(nodes: list[Tree], splines: Tensor, t: Tensor) -> Tree | None:
 
 def _sums(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
     """Yield the nodes of which functions add up to the target, inside an outer function."""
+    around = outers(t)
+    likely = _likely(nodes, splines, torch.stack([outer.forward(t) for outer in around], 1))
+    for outer, pairs in zip(around, likely, strict=True):
+        for i, j in pairs:
+            fit = partial(_left_by_sum, t=t, outer=outer)
+            yield _Pair((nodes[i], nodes[j]), fit(splines[i], splines[j]), fit)
+
+
+def _products(nodes: list[Tree], columns: Tensor, z: Tensor, t: Tensor) -> Iterator[_Pair]:
+    """Yield the nodes of which functions have the target as their product; these may be zero somewhere.
+
+    The logarithm of the size is a sum, whose poles are narrow. (That `t a(u)` is `b(v)` is linear, but it does not hold
+    where both functions are zero somewhere, and it does for what is zero but at few rows.)
+    """
+    size = t.abs().clamp_min(float(t.std()) * FAINT).log()
+    for i, j in _likely(nodes, columns, size[:, None])[0][:MULTIPLIED]:
+        begin = _begun(torch.stack([values(nodes[i], z), values(nodes[j], z)], 1), t)
+        fit = partial(_left_by_product, begin=begin, t=t)
+        yield _Pair((nodes[i], nodes[j]), fit(columns[i], columns[j]), fit)
+
+
+def _likely(nodes: list[Tree], splines: Tensor, tau: Tensor) -> list[list[tuple[int, int]]]:
+    """Return which nodes are likeliest to add up to each of several targets `(rows, n)`."""
     unit = torch.linalg.qr(splines - splines.mean(1, keepdim=True))[0]
     first, second = torch.triu_indices(len(nodes), len(nodes), 1)
-    around = outers(t)
-    tau = torch.stack([outer.forward(t) for outer in around], 1)
     tau = (tau - tau.mean(0)) / tau.std(0, correction=0)
-    along, long = unit.mT @ tau, t.new_tensor([complexity(node) for node in nodes])
-    cross = _crossed(unit, unit)[first, second]
+    along, long = unit.mT @ tau, tau.new_tensor([complexity(node) for node in nodes])
+    cross = _crossed(unit)[first, second]
     # what the second node adds to the first: its splines without what is one of the first's
-    new = torch.eye(unit.shape[2], dtype=t.dtype) * (1 + RIDGE) - cross.mT @ cross
+    new = torch.eye(unit.shape[2], dtype=tau.dtype) * (1 + RIDGE) - cross.mT @ cross
     beyond = along[second] - cross.mT @ along[first]
     explained = along[first].square().sum(1) + (beyond * torch.linalg.solve(new, beyond)).sum(1)
-    for k, outer in enumerate(around):
-        left = (len(t) - explained[:, k]).clamp_min(len(t) * ALIKE**2) * (long[first] + long[second])
-        for place in left.argsort()[:TRIED].tolist():
-            i, j = int(first[place]), int(second[place])
-            if j >= _plain(nodes):
-                fit = partial(_left_by_sum, t=t, outer=outer)
-                yield _Pair((nodes[i], nodes[j]), fit(splines[i], splines[j]), fit)
+    left = (len(tau) - explained).clamp_min(len(tau) * ALIKE**2) * (long[first] + long[second])[:, None]
+    best = left.argsort(0)[:TRIED]
+    return [list(zip(first[k].tolist(), second[k].tolist(), strict=True)) for k in best.mT]
 
 
-def _plain(nodes: list[Tree]) -> int:
+def _plain(nodes: Sequence[Tree]) -> int:
     """Return how many of the nodes are plain columns."""
     return sum(isinstance(node, Variable) for node in nodes)
 
@@ -230,29 +216,35 @@ def _left_by_sum(*splines: Tensor, t: Tensor, outer: Outer) -> float:
     return max(float(left.std() / tau.std()), float((left * outer.weight(t)).std() / t.std()))
 
 
-def _products(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
-    """Yield the nodes of which functions have the target as their product; one of these may be zero somewhere."""
-    unit, times = (torch.linalg.qr(part)[0] for part in (splines, splines * t[:, None]))
-    cross = _crossed(times, unit)
-    near = torch.linalg.eigvalsh(cross.mT @ cross)[..., -1]
-    near.fill_diagonal_(0)
-    for place in near.flatten().topk(min(TRIED, near.numel())).indices.tolist():
-        i, j = divmod(place, len(nodes))
-        if max(i, j) >= _plain(nodes):
-            # functions that are zero but at few rows agree as well, so that the product is asked
-            start = unit[j] @ torch.linalg.svd(cross[i, j])[2][0]
-            fit = partial(_left_by_product, curve=start, t=t)
-            yield _Pair((nodes[i], nodes[j]), fit(splines[i], splines[j]), fit)
+def _left_by_product(one: Tensor, other: Tensor, begin: Decomposition, t: Tensor) -> float:
+    """Return what the product of splines leaves of a target, as a share of its size."""
+    return begin.on(torch.linalg.qr(torch.stack([one, other]))[0] * len(t) ** 0.5, t).error
 
 
-def _left_by_product(one: Tensor, other: Tensor, curve: Tensor, t: Tensor) -> float:
-    """Return what the product of splines leaves of a target, from the second curve."""
-    left = t
-    for _ in range(TURNS):
-        first = one @ least_squares(curve[:, None] * one, t)
-        curve = other @ least_squares(first[:, None] * other, t)
-        left = t - first * curve
-    return float(left.std() / t.std())
+def _begun(features: Tensor, t: Tensor) -> Decomposition:
+    """Return a product of coarse curves, the first of some that follows the target roughly.
+
+    Most fits of a product whose factors pass zero end in a valley, from the largest part of a surface or at random.
+    """
+    fits = itertools.chain(
+        (_largest(_splines(features, basis), t) for basis in BEGIN),
+        (from_start(kinked(features, INTERVALS), t, 1, start) for start in range(STARTS)),
+    )
+    best = next(fits)
+    for fit in fits:
+        if best.error < BEGUN:
+            break
+        best = min(best, fit, key=lambda one: one.error)
+    return best
+
+
+def _largest(splines: Tensor, t: Tensor) -> Decomposition:
+    """Return the product of curves that is the largest part of the surface closest to a target."""
+    one, other = unit = torch.linalg.qr(splines)[0] * len(t) ** 0.5
+    surface = least_squares((one[:, :, None] * other[:, None]).flatten(1), t).view(one.shape[1], -1)
+    left, size, right = torch.linalg.svd(surface)
+    coef = torch.stack([left[:, :1], right[:1].mT]) * size[0].sqrt()
+    return Decomposition(unit, coef, math.inf).on(unit, t)
 
 
 def _joined(nodes: list[Tree], z: Tensor, t: Tensor) -> Iterator[_Pair]:
