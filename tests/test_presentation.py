@@ -1,19 +1,20 @@
-"""Absolute values stand where people write them."""
+"""Formulas have the forms that people write."""
 
 import math
 import re
 
 import pytest
+import sympy
 import torch
 
 from kanlens.functions import LIBRARY
-from kanlens.presentation import presentable
+from kanlens.presentation import expression, presentable
 from kanlens.refit import Rows
-from kanlens.trees import Call, Number, Tree, Variable, add, multiply, numbers, raise_to, shape, values
+from kanlens.trees import Call, Number, Tree, Variable, add, multiply, numbers, raise_to, shape, values, whole
 
 X = Variable(0)
 ABS = Call(LIBRARY["abs"], X)
-RANGE = torch.linspace(-1, 1, 200, dtype=torch.float64)[:, None]
+RANGE = 2 * torch.rand(200, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
 
 
 def wave(scale: float, name: str = "sin") -> Tree:
@@ -44,3 +45,32 @@ def test_a_shift_without_a_name_is_given_in_the_wave_that_has_one(name: str, tur
 def test_all_others_stay_inside(tree: Tree) -> None:
     shown = presentable(tree, Rows(RANGE, values(tree, RANGE)))
     assert "(abs x0)" in shape(shown)
+
+
+def call(*names: str) -> Tree:
+    """Return functions of each other, the outermost first, of the variable."""
+    tree: Tree = X
+    for name in reversed(names):
+        tree = Call(LIBRARY[name], tree)
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("tree", "right"),
+    [
+        (Call(LIBRARY["sin"], multiply(whole(2), call("arctan"))), "2*x/(x**2 + 1)"),
+        (call("sin", "arctan"), "x/sqrt(x**2 + 1)"),
+        (call("arccos", "cos", "sin", "abs"), "Abs(sin(x))"),
+        (call("arcsin", "sin", "tanh"), "tanh(x)"),
+        (call("sin", "abs", "abs"), "sin(Abs(x))"),
+    ],
+)
+def test_inverse_waves_and_waves_are_undone(tree: Tree, right: str) -> None:
+    x = sympy.Symbol("x")
+    shown = expression(tree, ["x"], Rows(RANGE, values(tree, RANGE)))
+    assert shown == sympy.sympify(right, {"x": x})
+
+
+def test_a_wave_that_an_inverse_does_not_undo_stays() -> None:
+    tree = call("arcsin", "sin", "exp")
+    assert expression(tree, ["x"], Rows(RANGE, values(tree, RANGE))).has(sympy.asin)

@@ -48,6 +48,9 @@ RECTIFIED = ("sin", "tan")
 ZERO = 1e-9
 """Share of the largest value that is round-off."""
 
+QUOTIENT = 4
+"""Operations more that a wave of an inverse wave counts as."""
+
 POINTS = 100
 """Rows at which a form must agree with the formula."""
 
@@ -271,11 +274,19 @@ def _is_shorter(form: "Expr", other: "Expr") -> bool:
 
 
 def _operations(form: "Expr") -> int:
-    """Return the number of operations; `x**y` counts as `exp(y*log(x))`, which is read more easily."""
+    """Return the number of operations; `x**y` counts as `exp(y*log(x))`, and `cos(2 atan(x))` as the quotient it is."""
     import sympy
 
-    hidden = sum(bool(p.exp.free_symbols and p.base.free_symbols) for p in form.atoms(sympy.Pow))
-    return int(sympy.count_ops(form)) + 2 * hidden
+    hidden = 2 * sum(bool(p.exp.free_symbols and p.base.free_symbols) for p in form.atoms(sympy.Pow))
+    return int(sympy.count_ops(form)) + hidden + QUOTIENT * sum(map(_undone, form.atoms(sympy.Function)))
+
+
+def _undone(call: "Expr") -> bool:
+    """Tell whether a function is a wave of an inverse wave."""
+    import sympy
+
+    waves, inverses = (sympy.sin, sympy.cos, sympy.tan), (sympy.asin, sympy.acos, sympy.atan)
+    return isinstance(call, waves) and call.has(*inverses)
 
 
 def _forms(start: "Expr") -> "Iterator[Expr]":
@@ -296,6 +307,7 @@ def _forms(start: "Expr") -> "Iterator[Expr]":
         _half_angles,
         _as_tangents,
         _added_tangents,
+        _without_inverses,
         _without_signs,
         _without_absolutes,
         lambda e: sympy.simplify(e) if _is_searched(e) else e,
@@ -417,6 +429,22 @@ def _added_tangents(form: "Expr") -> "Expr":
     return sympy.cancel(form.replace(lambda e: isinstance(e, sympy.tanh) and e.has(sympy.atanh, sympy.log), rational))
 
 
+def _without_inverses(form: "Expr") -> "Expr":
+    """Return the form without waves of inverse waves and the other way round: `sin(2 atan(x))` is `2 x/(1 + x^2)`."""
+    import sympy
+
+    for inverse, wave, inside in (
+        (sympy.acos, sympy.cos, sympy.Abs),
+        (sympy.asin, sympy.sin, sympy.Add),
+        (sympy.atan, sympy.tan, sympy.Add),
+    ):
+        form = form.replace(
+            lambda e, inverse=inverse, wave=wave: isinstance(e, inverse) and isinstance(e.args[0], wave),
+            lambda e, inside=inside: inside(e.args[0].args[0]),
+        )
+    return form.replace(_undone, sympy.expand_trig)
+
+
 def _without_signs(form: "Expr") -> "Expr":
     """Return the form with signs as quotients, which cancel: `x^2 sign(x)` becomes `x Abs(x)`."""
     import sympy
@@ -425,10 +453,10 @@ def _without_signs(form: "Expr") -> "Expr":
 
 
 def _without_absolutes(form: "Expr") -> "Expr":
-    """Return the form without absolute values, which an even function around them does not need."""
+    """Return the form without the innermost absolute values, which an even function around them does not need."""
     import sympy
 
-    return form.replace(sympy.Abs, lambda u: u)
+    return form.xreplace({size: size.args[0] for size in form.atoms(sympy.Abs) if not size.args[0].has(sympy.Abs)})
 
 
 def _whole_numbers(form: "Expr") -> "Expr":
