@@ -10,7 +10,7 @@ import torch
 from kanlens.functions import LIBRARY
 from kanlens.presentation import expression, presentable
 from kanlens.refit import Rows
-from kanlens.trees import Call, Number, Tree, Variable, add, multiply, numbers, raise_to, shape, values, whole
+from kanlens.trees import Call, Number, Tree, Variable, add, calls, multiply, numbers, raise_to, shape, values, whole
 
 X = Variable(0)
 ABS = Call(LIBRARY["abs"], X)
@@ -39,6 +39,13 @@ def test_a_shift_without_a_name_is_given_in_the_wave_that_has_one(name: str, tur
     shown = presentable(tree, Rows(RANGE, values(tree, RANGE)))
     torch.testing.assert_close(values(shown, RANGE), values(tree, RANGE))
     assert any(number.value == 0.4 and number.exact is not None for number in numbers(shown))
+
+
+def test_no_function_comes_in_that_is_not_allowed() -> None:
+    tree = add(Call(LIBRARY["sin"], add(multiply(Number(3.7), X), Number(0.4 + math.pi / 2))), wave(3.0))
+    rows = Rows(RANGE, values(tree, RANGE))
+    assert calls(presentable(tree, rows)) == {"sin", "cos", "abs"}
+    assert calls(presentable(tree, rows, (), ["sin", "abs"])) == {"sin", "abs"}
 
 
 @pytest.mark.parametrize("tree", [wave(5.0), wave(2.0, "tanh"), wave(2.0, "cos")])

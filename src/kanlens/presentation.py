@@ -1,7 +1,7 @@
 """Write a formula as people would: constants gathered and named, the shortest of several equal forms."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from kanlens.trees import (
     Sum,
     Tree,
     add,
+    calls,
     children,
     complexity,
     multiply,
@@ -67,14 +68,23 @@ LARGEST_SEARCH, INEXACT = 28, 3
 """Operations, and numbers that are not exact, up to which sympy's own search for the simplest form is tried."""
 
 
-def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
-    """Return the formula with its constants gathered in few places and named, the shortest of several ways."""
+def presentable(tree: Tree, rows: Rows, named: Named = (), functions: Collection[str] = LIBRARY) -> Tree:
+    """Return the formula with its constants gathered in few places and named, the shortest of several ways.
+
+    Of functions it gets none but those named and its own.
+    """
+    known = calls(tree) | set(functions)
+
+    def known_form(changed: Tree, form: Tree) -> Tree:
+        return changed if calls(changed) <= known else form
+
     if free_constants(tree) > MOST_CONSTANTS:
         return tree  # no law, and naming them would take long
     error = mean_square(tree, rows)
     floor = (1e-13 * float(rows.y.abs().amax())) ** 2
     allowed = 1.01 * error + 400 * floor
-    tree = _turned(merged(_as_signs(tree, rows, allowed)))
+    tree = merged(known_form(_as_signs(tree, rows, allowed), tree))
+    tree = known_form(_turned(tree), tree)
     tree = _fitted_alike(_with_powers(tree), tree, rows, allowed)
     found = [name_constants(tree, rows, named=named)]
     ends: tuple[Literal["first", "last"], ...] = ("first", "last")
@@ -82,7 +92,8 @@ def presentable(tree: Tree, rows: Rows, named: Named = ()) -> Tree:
         gathered, there = refit(merged(_gathered(tree, end)), rows)
         if there <= allowed:
             found.append(name_constants(gathered, rows, named=named))
-    return _rectified(min(found, key=lambda t: (free_constants(t), _length(t), complexity(t))), rows.x)
+    best = min(found, key=lambda t: (free_constants(t), _length(t), complexity(t)))
+    return known_form(_rectified(best, rows.x), best)
 
 
 def _as_signs(tree: Tree, rows: Rows, allowed: float) -> Tree:

@@ -73,7 +73,7 @@ class Verdict:
         """Return a formula with its constants fitted to all rows and named; it takes a while, the first time."""
         if tree not in self._shown:
             rows, named = self.pool.all.first(MOST), named_products(self.pool.settings.constants)
-            shown = presentable(tree, rows, named)
+            shown = presentable(tree, rows, named, self.pool.functions)
             if free_constants(shown) <= MOST_CONSTANTS and mean_square(shown, rows) > self.pool.exact:
                 shown = shortened(shown, rows, self.pool.bits_left_out, named)
             self._shown[tree] = shown
