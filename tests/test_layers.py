@@ -27,7 +27,7 @@ FLOORS = (
     "naming improvement verdict triples",
     "training multivariate reductions hinges screening joins angles",
     "hypotheses separations unfolding single_nodes sharpening spans",
-    "quadratic_roots shears product_terms low_rank node_sums groups two_nodes signs quotients",
+    "quadratic_roots shears product_terms low_rank node_sums groups two_nodes signs quotients periods",
     "convergence pruning snapping compiler nodes tuning",
     "lettering portraits palettes recording selection tactics canvas",
     "layout mathml effects typesetting",

@@ -19,6 +19,7 @@ from kanlens.low_rank import low_rank
 from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
 from kanlens.node_sums import node_sums
 from kanlens.nodes import products, scaled_products
+from kanlens.periods import periodic
 from kanlens.pool import Pool
 from kanlens.problems import Problem
 from kanlens.product_terms import product_terms
@@ -339,14 +340,31 @@ class Tactics:
 
         Others take seconds, and wait where it is one reduction of many.
         """
-        kinds, chains = univariate(problem, self.functions), nested(problem, self.functions)
-        both = pairs(problem, self.functions) if not self.noisy else iter(())  # noise does not tell them apart
-        three, deeper = triples(problem, self.functions), compounds(problem, self.functions)
-        # powers beyond those of the library, `x^-12 - x^-6`
-        exponents = signomials(problem, FORMS, self.seed, starts=QUICK) if not self.noisy else iter(())
-        turns: list[tuple[Iterator[list[Guess]], int]] = [(kinds, 2), (both, 4), (exponents, len(FORMS)), (chains, 1)]
-        turns += [(deeper, 1), (three, 2)] if whole and not self.noisy else []
-        for some, count in (*turns, (kinds, 1)):
+        kinds = univariate(problem, self.functions)
+        both: Iterator[list[Guess]] = iter(())
+        quick: list[tuple[Iterator[list[Guess]], int]] = [(kinds, 2)]
+        if not self.noisy:  # else it does not tell pairs apart
+            both = pairs(problem, self.functions)
+            # powers beyond those of the library, `x^-12 - x^-6`
+            quick += [(both, 4), (signomials(problem, FORMS, self.seed, starts=QUICK), len(FORMS))]
+        for some, count in quick:
+            yield from self._try(itertools.islice(some, count))
+        parts = list(periodic(problem)) if whole and not self.noisy else []
+        for smaller in parts:
+            self.agenda.push(-0.3, self.solve(smaller, math.inf))
+        deeper = self._deeper(problem, kinds, both, whole)
+        if parts:  # the rest of a law whose period is known is soon found
+            self.agenda.push(0.2, deeper)
+        else:
+            yield from deeper
+
+    def _deeper(
+        self, problem: Problem, kinds: Iterator[list[Guess]], both: Iterator[list[Guess]], whole: bool
+    ) -> Iterator[None]:
+        """Try functions inside functions of the only feature."""
+        chains, three, deeper = (make(problem, self.functions) for make in (nested, triples, compounds))
+        turns = [(chains, 1), *([(deeper, 1), (three, 2)] if whole and not self.noisy else []), (kinds, 1)]
+        for some, count in turns:
             yield from self._try(itertools.islice(some, count))
         if self.noisy:
             yield from self._try(itertools.islice(kinds, 1))
