@@ -2,6 +2,7 @@
 
 import math
 import re
+from fractions import Fraction
 
 import pytest
 import sympy
@@ -81,3 +82,20 @@ def test_inverse_waves_and_waves_are_undone(tree: Tree, right: str) -> None:
 def test_a_wave_that_an_inverse_does_not_undo_stays() -> None:
     tree = call("arcsin", "sin", "exp")
     assert expression(tree, ["x"], Rows(RANGE, values(tree, RANGE))).has(sympy.asin)
+
+
+@pytest.mark.parametrize(
+    ("powers", "right"),
+    [
+        ((0.5, 0.5), "sqrt(x*y)"),
+        ((0.5, -0.5), "sqrt(x/y)"),
+        ((-0.5, -0.5), "1/sqrt(x*y)"),
+        ((0.5, 1.5), "sqrt(x)*y**Rational(3, 2)"),
+        ((-1.5, 1.5), "(y/x)**Rational(3, 2)"),
+    ],
+)
+def test_roots_are_joined(powers: tuple[float, float], right: str) -> None:
+    tree = multiply(*(raise_to(Variable(k), Fraction(power)) for k, power in enumerate(powers)))
+    points = torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.5
+    shown = expression(tree, ["x", "y"], Rows(points, values(tree, points)))
+    assert shown == sympy.sympify(right, {"x": sympy.Symbol("x"), "y": sympy.Symbol("y")})

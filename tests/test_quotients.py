@@ -35,3 +35,15 @@ def test_what_is_no_product_has_none(law: str) -> None:
 
 def test_two_factors_without_names_have_none() -> None:
     assert list(quotients(problem("exp(-tanh(2*sin(3*x)))*atan(y*sin(5*y) + 1)", 2), LIBRARY)) == []
+
+
+def test_a_factor_of_both_curves_of_a_column_is_divided_out() -> None:
+    posed = problem("(sin(3*x) + cos(2*y))/(2 + sin(3*y))", 2)
+    found = list(quotients(posed, LIBRARY))
+    x, y = posed.z.unbind(1)
+    right = (3 * x).sin() + (2 * y).cos()
+    assert min(float((other.t / right - (other.t / right).mean()).abs().max()) for other in found) < 1e-8
+
+
+def test_two_curves_with_names_are_left_alone() -> None:
+    assert list(quotients(problem("x*exp(-y) + sin(3*x)*y", 2), LIBRARY)) == []

@@ -275,7 +275,28 @@ def expression(tree: Tree, names: Sequence[str], rows: Rows, constants: Mapping[
         for form in _forms(start):
             if _is_shorter(form, best) and agrees(form):
                 best = form
-    return best.subs({**dict(zip(inside, plain, strict=True)), **{there: here for here, there in signed.items()}})
+    shown = best.subs({**dict(zip(inside, plain, strict=True)), **{there: here for here, there in signed.items()}})
+    return _joined_roots(shown)
+
+
+def _joined_roots(form: "Expr") -> "Expr":
+    """Return the form with roots of products and quotients, which sympy takes apart while factors are positive."""
+    import sympy
+
+    def joined(product: "Expr") -> "Expr":
+        roots: dict[Expr, list[Expr]] = {}
+        for factor in product.args:
+            power = factor.as_base_exp()[1]
+            if power.is_Rational and not power.is_integer and factor.free_symbols:
+                roots.setdefault(abs(power), []).append(factor)
+        several = {power: factors for power, factors in roots.items() if len(factors) > 1}
+        for power, factors in several.items():
+            sign = 1 if any(factor.exp > 0 for factor in factors) else -1
+            inside = sympy.Mul(*(factor.base ** (sign * sympy.sign(factor.exp)) for factor in factors))
+            product = product / sympy.Mul(*factors) * inside ** (sign * power)
+        return product
+
+    return form.replace(lambda e: e.is_Mul, joined)
 
 
 def _is_shorter(form: "Expr", other: "Expr") -> bool:

@@ -1,8 +1,9 @@
-r"""Laws that are a product of a short function and of one that has no short name, `z cos(pi sqrt(x^2 + 1))`.
+r"""Laws in which a short factor hides the rest, `z cos(pi sqrt(x^2 + 1))`, `(sin(x) + cos(y))/(2 + sin(y))`.
 
-The factors are followed by splines, but only named as exactly as these are. Divided by those that have a short name,
-the target is the other one as exactly as the data are, and all that is tried on a curve is tried on it. Factors may
-pass zero, where slopes of their logarithms have poles.
+The factors of a product are followed by splines, but only named as exactly as these are. Divided by those that have a
+short name, the target is the other one as exactly as the data are, and all that is tried on a curve is tried on it.
+Factors may pass zero, where slopes of their logarithms have poles. In a sum of two products, the two curves of a
+feature may have a factor in common, and one of them little else.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from kanlens.decomposition import COARSE, NEAR, Decomposition, from_start, kinke
 from kanlens.functions import Function
 from kanlens.naming import curve_names, unscaled_product
 from kanlens.problems import Problem
+from kanlens.spans import first_name, span_names
 from kanlens.trees import Tree, Variable, substitute, values
 
 ROWS, FEATURES = 1000, 4
@@ -32,6 +34,8 @@ DOUBT, LEAST, RIGHT = 3.0, 1e-6, 30.0
 def quotients(problem: Problem, functions: Mapping[str, Function]) -> Iterator[Problem]:
     """Yield the problem of the only factor without a short name, or of each where all of them have one.
 
+    Else, where the target is a sum of two products, yield that divided by a short curve of a feature that has others.
+
     Examples
     --------
     >>> import torch
@@ -44,10 +48,18 @@ def quotients(problem: Problem, functions: Mapping[str, Function]) -> Iterator[P
     >>> [shape(column) for column in found.columns], bool(torch.allclose(found.t * x[:, 1], y))
     (['x0'], True)
     """
-    z, t = problem.z[:ROWS], problem.t[:ROWS]
-    fit = _product(z, t) if 2 <= problem.size <= FEATURES else None
-    if fit is None:
+    if not 2 <= problem.size <= FEATURES:
         return
+    z, t = problem.z[:ROWS], problem.t[:ROWS]
+    one, two = (_fitted(z, t, count) for count in (1, 2))
+    if one is not None:
+        yield from _factors(problem, one, z, functions)
+    elif two is not None:
+        yield from _shared(problem, two, z, functions)
+
+
+def _factors(problem: Problem, fit: Decomposition, z: Tensor, functions: Mapping[str, Function]) -> Iterator[Problem]:
+    """Yield the problem of each factor of which all others have a short name."""
     doubt = max(DOUBT * fit.error, LEAST)
     curves = (fit.columns @ fit.coef)[:, :, 0]
     names = [_name(s, curve, doubt, functions) for s, curve in zip(z.unbind(1), curves, strict=True)]
@@ -60,14 +72,26 @@ def quotients(problem: Problem, functions: Mapping[str, Function]) -> Iterator[P
                 yield smaller
 
 
-def _product(z: Tensor, t: Tensor) -> Decomposition | None:
-    """Return the target as a product of curves, None if it is none."""
+def _shared(problem: Problem, fit: Decomposition, z: Tensor, functions: Mapping[str, Function]) -> Iterator[Problem]:
+    """Yield the target divided by one of the two curves of a feature, if that has a name but not both do."""
+    for k, s in enumerate(z.unbind(1)):
+        curves, off = fit.span(k)
+        name = first_name(s, curves, off, functions) if curves.shape[1] > 1 else None
+        if name is not None and span_names(s, curves, off, functions) is None:
+            everything = [Variable(j) for j in range(problem.size)]
+            smaller = problem.reduced(everything, substitute(name, [Variable(k)]))
+            if smaller is not None:
+                yield smaller
+
+
+def _fitted(z: Tensor, t: Tensor, count: int) -> Decomposition | None:
+    """Return the target as a sum of products of curves, None if it is none."""
     for intervals in INTERVALS:
-        if len(t) < wanted(1, z.shape[1], intervals):
+        if len(t) < wanted(count, z.shape[1], intervals):
             break
         columns = kinked(z, intervals)
         for start in range(STARTS):
-            fit = from_start(columns, t, 1, start)
+            fit = from_start(columns, t, count, start)
             if fit.error < NEAR:
                 fine = refined(fit, z, t)
                 return fine if fine.error < CLOSE else None

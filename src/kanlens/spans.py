@@ -127,6 +127,11 @@ def span_names(s: Tensor, curves: Tensor, doubt: float, functions: Mapping[str, 
     return found
 
 
+def first_name(s: Tensor, curves: Tensor, doubt: float, functions: Mapping[str, Function]) -> Tree | None:
+    """Return the likeliest function in the span of some curves, with the constants, if one is known."""
+    return next(iter(_likely(Span.of(s, curves, doubt), functions, doubt)), None)
+
+
 def _unshifted(name: Tree, span: Span, doubt: float) -> list[Tree]:
     """Return the sine and the cosine in place of a wave if both lie in the span: so do all waves between them."""
     wave = wave_of(name)

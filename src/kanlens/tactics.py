@@ -272,7 +272,7 @@ class Tactics:
             self.agenda.push(20 + problem.size, self._by_trial(problem, smooth, error))
 
     def _by_quotients(self, problem: Problem) -> Iterator[None]:
-        """Push the problem of the factor that has no short name, which is as exact as the data are."""
+        """Push problems divided by what has a short name, which are as exact as the data are."""
         for smaller in quotients(problem, self.functions):
             self.agenda.push(0.4, self.solve(smaller, math.inf))
             yield
