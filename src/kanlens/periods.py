@@ -14,10 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kanlens.constants import nearby
 from kanlens.functions import LIBRARY
 from kanlens.problems import Problem
-from kanlens.trees import Call, Number, Tree, Variable, add, multiply, raise_to, values
+from kanlens.trees import Call, Number, Tree, Variable, add, multiply, raise_to, recognised, values
 
 FEWEST, ROWS = 100, 500
 """Rows that a curve has at least, and that are looked at, at most."""
@@ -47,7 +46,7 @@ EVEN = 1e-5
 """Largest odd part of a series about a point, as a share of all, with which it is even there."""
 
 NAMED = 1e-7
-"""How near to its name a constant is, as a share of it."""
+"""How near to its name a constant is, as a share of it, or a phase."""
 
 
 class _Form(NamedTuple):
@@ -172,7 +171,8 @@ def _without(problem: Problem, series: _Series) -> Problem | None:
     """Return the problem of the periodic part; None if that is no simpler."""
     form, coef = series.form, series.coef
     if form.term is not None:
-        problem, coef = problem.minus(multiply(_number(float(coef[0])), form.term)), coef[1:]
+        size, coef = float(coef[0]), coef[1:]
+        problem = problem.minus(multiply(recognised(size, NAMED * abs(size)), form.term))
     cosines, sines = coef[1:].chunk(2)
     phase = float(torch.atan2(sines[0], cosines[0]))
     turned = torch.arange(1, len(sines) + 1, dtype=sines.dtype) * phase
@@ -185,14 +185,8 @@ def _without(problem: Problem, series: _Series) -> Problem | None:
 
 def _wave(frequency: float, phase: float) -> Tree:
     """Return the cosine, or the sine where that needs no phase; its sign is not asked for."""
-    inside = multiply(_number(frequency), Variable(0))
+    inside = multiply(recognised(frequency, NAMED * frequency), Variable(0))
     for name, middle in (("cos", 0.0), ("sin", math.pi / 2)):
         if abs(math.remainder(phase - middle, math.pi)) < EVEN:
             return Call(LIBRARY[name], inside)
-    return Call(LIBRARY["cos"], add(inside, _number(-phase)))
-
-
-def _number(value: float) -> Number:
-    """Return a constant by its simplest name, if it has one."""
-    names = nearby(value, NAMED * abs(value))
-    return Number(names[0].value, names[0]) if names else Number(value)
+    return Call(LIBRARY["cos"], add(inside, recognised(-phase, NAMED)))

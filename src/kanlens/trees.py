@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kanlens.constants import Constant
+from kanlens.constants import Constant, nearby
 from kanlens.functions import LIBRARY, Function, power
 
 if TYPE_CHECKING:
@@ -71,6 +71,18 @@ Tree = Variable | Number | Sum | Product | Power | Call
 def whole(value: int) -> Number:
     """Return an exact whole number."""
     return Number(float(value), Constant(Fraction(value), "1"))
+
+
+def recognised(value: float, error: float) -> Number:
+    """Return the simplest exact constant within an error of a number, else the number.
+
+    Examples
+    --------
+    >>> recognised(0.5000001, 1e-6).exact.symbolic(), recognised(0.7654321, 1e-6).exact
+    (1/2, None)
+    """
+    names = nearby(value, error)
+    return Number(names[0].value, names[0]) if names else Number(value)
 
 
 ONE = whole(1)

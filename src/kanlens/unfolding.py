@@ -12,11 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kanlens.constants import Constant, nearby
 from kanlens.functions import LIBRARY
 from kanlens.problems import IDENTITY, TARGET, Problem, outers
 from kanlens.surrogate import SMOOTH, curve
-from kanlens.trees import Call, Number, Power, Tree, add, complexity, multiply, raise_to
+from kanlens.trees import Call, Power, Tree, add, complexity, multiply, raise_to, recognised
 
 NEAR = 3e-4
 """Share of the target's range within which two turning points are at one level."""
@@ -94,17 +93,12 @@ def _sines(turns: Sequence[Turn], t: Tensor) -> Iterator[Fold]:
             continue
         touching = [turn for turn in turns if abs(turn.level - middle) > size - near]
         if len(touching) >= certain or abs(size - 1) < UNIT:
-            simple = [nearby(number, UNIT * size) for number in (size, middle)]
-            law = add(multiply(_number(size, simple[0]), Call(LIBRARY["sin"], TARGET)), _number(middle, simple[1]))
+            numbers = [recognised(number, UNIT * size) for number in (size, middle)]
+            law = add(multiply(numbers[0], Call(LIBRARY["sin"], TARGET)), numbers[1])
             ends = [(turn.place, math.copysign(math.pi / 2, turn.level - middle)) for turn in touching if not turn.flat]
-            yield Fold(((t - middle) / size).clamp(-1, 1).asin(), ends, law, all(simple))
+            yield Fold(((t - middle) / size).clamp(-1, 1).asin(), ends, law, all(n.exact is not None for n in numbers))
             if abs(middle) < near or len(touching) > certain or abs(one - 1) > UNIT:
                 return  # else two turns of what is inside may be at one level, as in `cos(x + 2 sin(2 x))`
-
-
-def _number(value: float, names: Sequence[Constant]) -> Number:
-    """Return a constant by its simplest name, if it has one."""
-    return Number(names[0].value, names[0]) if names else Number(value)
 
 
 def _squares(turns: Sequence[Turn], t: Tensor) -> Iterator[Fold]:
