@@ -51,11 +51,11 @@ def quotients(problem: Problem, functions: Mapping[str, Function]) -> Iterator[P
     if not 2 <= problem.size <= FEATURES:
         return
     z, t = problem.z[:ROWS], problem.t[:ROWS]
-    one, two = (_fitted(z, t, count) for count in (1, 2))
-    if one is not None:
-        yield from _factors(problem, one, z, functions)
-    elif two is not None:
-        yield from _shared(problem, two, z, functions)
+    for count, divided in ((1, _factors), (2, _shared)):
+        fit = _fitted(z, t, count)
+        if fit is not None:
+            yield from divided(problem, fit, z, functions)
+            return
 
 
 def _factors(problem: Problem, fit: Decomposition, z: Tensor, functions: Mapping[str, Function]) -> Iterator[Problem]:

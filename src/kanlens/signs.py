@@ -55,14 +55,14 @@ def signed(problem: Problem) -> list[Problem]:
     if not passing or problem.size > FEATURES:
         return []
     for features in _features(problem.z):
-        coarse, fine = (_columns(features, curves) for curves in (CURVES, FINER))
-        if len(problem.t) < EACH * coarse.shape[1]:
+        columns = _columns(features, CURVES)
+        if len(columns) < EACH * columns.shape[1]:
             break
         for outer, size in passing:
-            sign = _signs(coarse, size)
+            sign = _signs(columns, size)
             if sign is not None:
                 outside = outer.inverse(Call(LIBRARY["abs"], TARGET))
-                return [problem.under(outside, _turned(fine, size, sign) * size)]
+                return [problem.under(outside, _turned(_columns(features, FINER), size, sign) * size)]
     return []
 
 
