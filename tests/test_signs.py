@@ -33,6 +33,14 @@ def test_other_laws_have_none(law: str) -> None:
     assert signed(problem(law, 2)) == []
 
 
+def test_all_of_many_rows_get_their_signs() -> None:
+    posed = problem("Abs(sin(2*x) - y)", 2, rows=3000)
+    (found,) = signed(posed)
+    right = (2 * posed.z[:, 0]).sin() - posed.z[:, 1]
+    agree = float((found.t * right > 0).double().mean())
+    assert max(agree, 1 - agree) > 0.999
+
+
 def test_few_rows_and_many_columns_are_left_alone() -> None:
     assert signed(problem("Abs(sin(2*x) - y)", 2, rows=80)) == []
     x = torch.rand(2000, 5, dtype=torch.float64)

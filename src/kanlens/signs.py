@@ -18,8 +18,8 @@ from kanlens.problems import TARGET, Problem, outers
 from kanlens.spreading import evenly
 from kanlens.trees import Call
 
-FEATURES, EACH = 4, 5
-"""Features up to which such laws are looked for, and rows for each coefficient at least."""
+FEATURES, ROWS, EACH = 4, 1000, 5
+"""Features up to which such laws are looked for, rows by which, and rows for each coefficient at least."""
 
 CURVES, FINER = BSpline(degree=5, intervals=8), BSpline(degree=5, intervals=20)
 """Splines by which signs are found, and those by which they are told more closely."""
@@ -55,14 +55,15 @@ def signed(problem: Problem) -> list[Problem]:
     if not passing or problem.size > FEATURES:
         return []
     for features in _features(problem.z):
-        columns = _columns(features, CURVES)
-        if len(columns) < EACH * columns.shape[1]:
+        few = _columns(features[:ROWS], CURVES)
+        if len(few) < EACH * few.shape[1]:
             break
         for outer, size in passing:
-            sign = _signs(columns, size)
-            if sign is not None:
-                outside = outer.inverse(Call(LIBRARY["abs"], TARGET))
-                return [problem.under(outside, _turned(_columns(features, FINER), size, sign) * size)]
+            if _signs(few, size[:ROWS]) is not None:
+                sign = _signs(_columns(features, CURVES), size)
+                if sign is not None:
+                    outside = outer.inverse(Call(LIBRARY["abs"], TARGET))
+                    return [problem.under(outside, _turned(_columns(features, FINER), size, sign) * size)]
     return []
 
 
