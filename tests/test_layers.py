@@ -28,7 +28,7 @@ FLOORS = (
     "training multivariate reductions hinges screening joins angles",
     "hypotheses separations unfolding single_nodes sharpening spans",
     "quadratic_roots shears product_terms low_rank node_sums groups two_nodes signs quotients periods",
-    "convergence pruning snapping compiler nodes tuning",
+    "convergence pruning snapping compiler nodes one_node tuning",
     "lettering portraits palettes recording selection tactics canvas",
     "layout mathml effects typesetting",
     "captions",

@@ -4,7 +4,7 @@ import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
@@ -196,9 +196,9 @@ def test_beside_a_law_only_laws_are_put_in_a_form_for_readers(monkeypatch: pytes
     y = torch.sqrt(torch.arctan(2 * x[:, 0]) + 3)
     shown: list[float] = []
 
-    def noted(tree: Tree, rows: Rows, named: Named) -> Tree:
+    def noted(tree: Tree, rows: Rows, named: Named, functions: Collection[str]) -> Tree:
         shown.append(mean_square(tree, rows) / rows.variance())
-        return presentable(tree, rows, named)
+        return presentable(tree, rows, named, functions)
 
     monkeypatch.setattr("kanlens.verdict.presentable", noted)
     front = search(x, y)

@@ -19,6 +19,7 @@ from kanlens.low_rank import low_rank
 from kanlens.multivariate import few_terms, implicit, polynomials, power_products, sums, sums_of_pairs
 from kanlens.node_sums import node_sums
 from kanlens.nodes import products, scaled_products
+from kanlens.one_node import one_node
 from kanlens.periods import periodic
 from kanlens.pool import Pool
 from kanlens.problems import Problem
@@ -166,12 +167,17 @@ class Tactics:
                 self.agenda.push(-1 + 0.1 * number, self.solve(smaller, math.inf))
             self.agenda.push(0, self._by_stand_in(problem, above, few))
         else:
+            if above == math.inf and self._is_whole(problem):
+                yield from self._try(one_node(problem, self.functions))
             yield from self._by_stand_in(problem, above, few)
 
     def _by_splines(self, problem: Problem) -> list[Problem]:
-        """Return problems of two nodes, or inside an absolute value, of the columns themselves, without noise."""
-        plain = all(isinstance(column, Variable) for column in problem.columns)
-        return [*signed(problem), *two_nodes(problem)] if plain and not self.noisy else []
+        """Return problems of two nodes, or inside an absolute value, of the columns themselves."""
+        return [*signed(problem), *two_nodes(problem)] if self._is_whole(problem) else []
+
+    def _is_whole(self, problem: Problem) -> bool:
+        """Tell whether the features are the columns themselves, and there is no noise."""
+        return not self.noisy and all(isinstance(column, Variable) for column in problem.columns)
 
     def _by_stand_in(self, problem: Problem, above: float, few: Iterator[list[Guess]]) -> Iterator[None]:
         """Try what a smooth stand-in suggests."""

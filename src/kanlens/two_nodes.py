@@ -109,17 +109,17 @@ def two_nodes(problem: Problem) -> list[Problem]:
     nodes = plain_nodes(z)
     if len(nodes) == _plain(nodes):
         return []
-    splines = _curves(torch.stack([values(node, z) for node in nodes], 1), CURVE)
+    splines = curves(torch.stack([values(node, z) for node in nodes], 1), CURVE)
     single = _single(nodes, splines, t)
     if single is not None:
         return _reduced(problem, [[single]])
-    curves = [*_sums(nodes, splines, t), *_products(nodes, splines, z, t)]
+    both = [*_sums(nodes, splines, t), *_products(nodes, splines, z, t)]
     surfaces = _joined(nodes, z, t) if problem.size > 2 else ()
     found: list[_Pair] = []
-    kinds = (curves, partial(_curves, basis=COARSE[0])), (surfaces, partial(_splines, basis=COARSE[1]))
+    kinds = (both, partial(curves, basis=COARSE[0])), (surfaces, partial(_splines, basis=COARSE[1]))
     for (pairs, coarse), most in zip(kinds, FOLLOWED, strict=True):
         found += [pair for pair in pairs if pair.left < most and pair.sharpens(z, coarse)]
-    alone = min(_left_by_sum(*splines[: _plain(nodes)], t=t, outer=outer) for outer in outers(t))
+    alone = min(left_by_sum(*splines[: _plain(nodes)], t=t, outer=outer) for outer in outers(t))
     found = sorted((pair for pair in found if pair.left < APART * alone), key=_Pair.price)
     likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
     if likely and _plain(likely[0].nodes) == 2:  # functions of `x` and `y` are some of `x` and `x y^2`, too
@@ -139,7 +139,7 @@ def _splines(features: Tensor, basis: BSpline) -> Tensor:
     return basis.values(at, basis.adapted(at, UNIFORMITY)).transpose(0, 1)
 
 
-def _curves(features: Tensor, basis: BSpline) -> Tensor:
+def curves(features: Tensor, basis: BSpline) -> Tensor:
     """Return the same and what has a kink or a cusp at 0.
 
     Where a feature has one sign, it is in the middle of the range: of all features there are as many.
@@ -171,7 +171,7 @@ def _sums(nodes: list[Tree], splines: Tensor, t: Tensor) -> Iterator[_Pair]:
     likely = _likely(nodes, splines, torch.stack([outer.forward(t) for outer in around], 1))
     for outer, pairs in zip(around, likely, strict=True):
         for i, j in pairs:
-            fit = partial(_left_by_sum, t=t, outer=outer)
+            fit = partial(left_by_sum, t=t, outer=outer)
             yield _Pair((nodes[i], nodes[j]), fit(splines[i], splines[j]), fit)
 
 
@@ -209,7 +209,7 @@ def _plain(nodes: Sequence[Tree]) -> int:
     return sum(isinstance(node, Variable) for node in nodes)
 
 
-def _left_by_sum(*splines: Tensor, t: Tensor, outer: Outer) -> float:
+def left_by_sum(*splines: Tensor, t: Tensor, outer: Outer) -> float:
     """Return what a sum of splines leaves of a target inside an outer function, and of the target itself."""
     columns, tau = torch.cat(splines, 1), outer.forward(t)
     left = tau - columns @ least_squares(columns, tau)
