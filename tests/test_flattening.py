@@ -41,6 +41,12 @@ def test_a_function_of_little_range_is_a_parabola_there(
     assert float((after - before).abs().max()) <= 3e-4 * float(before.amax() - before.amin())
 
 
+@pytest.mark.parametrize("scale", [1e70, 1e200, 1e300])
+def test_a_function_of_a_huge_range_stays(scale: float) -> None:
+    huge = add(call("sin", multiply(Number(scale), X)), X)
+    assert flattened(huge, POINTS) == huge
+
+
 @given(name=st.sampled_from(("sin", "cos", "exp", "tanh", "arctan")), scale=st.floats(0.5, 5))
 def test_a_function_of_a_wide_range_stays(name: str, scale: float) -> None:
     wide = add(call(name, multiply(Number(scale), X)), X)

@@ -53,7 +53,8 @@ def _as_parabola(tree: Call, x: Tensor) -> Tree | None:
     middle = 0.0 if low * high < 0 else (low + high) / 2  # a square without a line is a likelier form
     reach = max(high - middle, middle - low)
     at = torch.tensor([shift + scale * middle], dtype=torch.float64)
-    value, *slopes = (float(each) * (scale * reach) ** k for k, each in enumerate(tree.function.orders(at, 5)))
+    step = torch.tensor(scale * reach, dtype=torch.float64)  # powers of a float that are too large raise
+    value, *slopes = (float(each * step**k) for k, each in enumerate(tree.function.orders(at, 5)))
     line, bend, *beyond = (slope / order for slope, order in zip(slopes, (1, 2, 6, 24), strict=True))
     change = abs(line) + abs(bend)
     if not sum(map(abs, beyond)) < STRAIGHT * change:
