@@ -5,7 +5,6 @@ all periods that the range holds, the right one leaves far less than any other. 
 it is a function of one wave, `cos(pi x)`, in which the law has no wave any more.
 """
 
-import itertools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -65,8 +64,8 @@ class _Series(NamedTuple):
     left: float
 
 
-def periodic(problem: Problem) -> Iterator[Problem]:
-    """Yield the problem of the periodic part, in the wave that it is a function of, if there is one.
+def periodic(problem: Problem) -> list[Problem]:
+    """Return the problem of the periodic part, in the wave that it is a function of, if there is one.
 
     Examples
     --------
@@ -75,18 +74,19 @@ def periodic(problem: Problem) -> Iterator[Problem]:
     >>> from kanlens.trees import shape
     >>> x = 4 * torch.rand(400, 1, dtype=torch.float64) - 2
     >>> y = (2 + (math.pi * x[:, 0]).cos()).log() ** 2 + x[:, 0] / 2
-    >>> found = next(periodic(Problem.of(Rows(x, y))))
+    >>> found = periodic(Problem.of(Rows(x, y)))[0]
     >>> [shape(column) for column in found.columns]
     ['(cos (* 3.14159265359 x0))']
     """
     if problem.size != 1 or len(problem.t) < FEWEST:
-        return
+        return []
     s, t = problem.z[:ROWS, 0], problem.t[:ROWS]
-    found = (series for form in _forms(s) if (series := _closest(form, s, t)) is not None)
-    for series in itertools.islice(found, 1):
-        smaller = _without(problem, series)
-        if smaller is not None:
-            yield smaller
+    for form in _forms(s):
+        series = _closest(form, s, t)
+        if series is not None:
+            smaller = _without(problem, series)
+            return [] if smaller is None else [smaller]
+    return []
 
 
 def _forms(s: Tensor) -> Iterator[_Form]:

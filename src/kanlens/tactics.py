@@ -161,23 +161,16 @@ class Tactics:
             yield from self._try(itertools.islice(few, 1))
         if problem.size > 1:
             yield from self._by_exponents(problem, whole=above == math.inf)
-        joined = self._by_splines(problem) if above == math.inf else []
+        plain = above == math.inf and not self.noisy and all(isinstance(each, Variable) for each in problem.columns)
+        joined = [*signed(problem), *two_nodes(problem)] if plain else []
         if joined:  # what is seen in fine splines of two nodes is right where a stand-in for all columns is rough
             for number, smaller in enumerate(joined):
                 self.agenda.push(-1 + 0.1 * number, self.solve(smaller, math.inf))
             self.agenda.push(0, self._by_stand_in(problem, above, few))
         else:
-            if above == math.inf and self._is_whole(problem):
+            if plain:
                 yield from self._try(one_node(problem, self.functions))
             yield from self._by_stand_in(problem, above, few)
-
-    def _by_splines(self, problem: Problem) -> list[Problem]:
-        """Return problems of two nodes, or inside an absolute value, of the columns themselves."""
-        return [*signed(problem), *two_nodes(problem)] if self._is_whole(problem) else []
-
-    def _is_whole(self, problem: Problem) -> bool:
-        """Tell whether the features are the columns themselves, and there is no noise."""
-        return not self.noisy and all(isinstance(column, Variable) for column in problem.columns)
 
     def _by_stand_in(self, problem: Problem, above: float, few: Iterator[list[Guess]]) -> Iterator[None]:
         """Try what a smooth stand-in suggests."""
@@ -349,13 +342,13 @@ class Tactics:
         kinds = univariate(problem, self.functions)
         both: Iterator[list[Guess]] = iter(())
         quick: list[tuple[Iterator[list[Guess]], int]] = [(kinds, 2)]
-        if not self.noisy:  # else it does not tell pairs apart
+        if not self.noisy:  # which does not tell pairs apart
             both = pairs(problem, self.functions)
             # powers beyond those of the library, `x^-12 - x^-6`
             quick += [(both, 4), (signomials(problem, FORMS, self.seed, starts=QUICK), len(FORMS))]
         for some, count in quick:
             yield from self._try(itertools.islice(some, count))
-        parts = list(periodic(problem)) if whole and not self.noisy else []
+        parts = periodic(problem) if whole and not self.noisy else []
         for smaller in parts:
             self.agenda.push(-0.3, self.solve(smaller, math.inf))
         deeper = self._deeper(problem, kinds, both, whole)
