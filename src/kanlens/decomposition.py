@@ -13,16 +13,13 @@ from torch import Tensor
 from kanlens.bases import BSpline
 from kanlens.budget import look
 from kanlens.conditions import upper_of
-from kanlens.spreading import evenly
+from kanlens.spreading import evenly, splines
 
 EACH = 2
 """Rows for each coefficient at least."""
 
 COARSE, FINER = 6, (12, 20, 30, 45, 64)
 """Intervals of the splines, and those of finer ones once there are curves to begin with."""
-
-UNIFORMITY = 0.5
-"""How evenly knots lie; the rest follows the rows, as products of columns crowd near zero."""
 
 KINKS = 3
 """Functions of a feature that have a kink or a cusp at 0, the absolute value first."""
@@ -104,7 +101,7 @@ def kinked(z: Tensor, intervals: int) -> Tensor:
     basis, at = BSpline(degree=5, intervals=intervals), evenly(z).at
     kink = torch.where((at.amin(0) < 0) & (at.amax(0) > 0), at.abs(), 0.0)
     kinks = torch.stack([kink, kink * at, kink.sqrt()], 2)
-    dense = torch.cat([basis.values(at, basis.adapted(at, UNIFORMITY)), kinks], 2)
+    dense = torch.cat([splines(at, basis), kinks], 2)
     return torch.stack([part @ torch.linalg.inv(upper_of(part)) * len(z) ** 0.5 for part in dense.unbind(1)])
 
 

@@ -21,8 +21,9 @@ from kanlens.joins import DOUBT, Node, formulas, price
 from kanlens.naming import curve_names, simplest_first, unscaled_product
 from kanlens.problems import Problem
 from kanlens.refit import free_values, with_free
-from kanlens.single_index import UNIFORMITY, Inner, Splines, fitted
+from kanlens.single_index import Inner, Splines, fitted
 from kanlens.spans import span_names
+from kanlens.spreading import UNIFORMITY
 from kanlens.trees import Number, Tree, Variable, add, multiply, raise_to, substitute, values, values_and_jacobian
 
 ROWS, LEAST_ROWS = 600, 150

@@ -15,7 +15,7 @@ from torch import Tensor
 from kanlens.bases import BSpline
 from kanlens.functions import LIBRARY
 from kanlens.problems import TARGET, Problem, outers
-from kanlens.spreading import evenly
+from kanlens.spreading import evenly, splines
 from kanlens.trees import Call
 
 FEATURES, ROWS, EACH = 4, 1000, 5
@@ -23,9 +23,6 @@ FEATURES, ROWS, EACH = 4, 1000, 5
 
 CURVES, FINER = BSpline(degree=5, intervals=8), BSpline(degree=5, intervals=20)
 """Splines by which signs are found, and those by which they are told more closely."""
-
-UNIFORMITY = 0.5
-"""How evenly knots lie; the rest follows the rows."""
 
 TOUCHES = 0.02
 """Lowest value, as a share of the highest, up to which a target may pass zero."""
@@ -82,8 +79,8 @@ def _features(z: Tensor) -> Iterator[Tensor]:
 def _columns(z: Tensor, curves: BSpline) -> Tensor:
     """Return an orthonormal basis of the sums of splines at the rows, `(rows, size)`."""
     at = evenly(z).at
-    splines = curves.values(at, curves.adapted(at, UNIFORMITY))
-    one, centred = torch.ones_like(z[:, :1]), (splines - splines.mean(0))[..., 1:]
+    dense = splines(at, curves)
+    one, centred = torch.ones_like(z[:, :1]), (dense - dense.mean(0))[..., 1:]
     basis: Tensor = torch.linalg.qr(torch.cat([one, centred.flatten(1)], 1))[0]
     return basis
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from kanlens.bases import BSpline, closest
 from kanlens.budget import look
 from kanlens.refit import free_values, gauss_newton, with_free
-from kanlens.spreading import evenly
+from kanlens.spreading import UNIFORMITY, evenly
 from kanlens.trees import Tree, values_and_jacobian
 
 Inner = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -24,9 +24,6 @@ Inner = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 OUTER = BSpline(degree=5, intervals=24)
 """The function around a formula."""
-
-UNIFORMITY = 0.5
-"""How evenly its knots lie; the rest follows the rows, as products crowd near zero."""
 
 RIDGE = 1e-7
 """Smallest singular value of the splines, as they have unit size, that is solved for."""

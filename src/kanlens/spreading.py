@@ -5,6 +5,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from kanlens.bases import BSpline
+
+UNIFORMITY = 0.5
+"""How evenly knots lie; the rest follows the rows, as products of columns crowd near zero."""
+
 
 class Spread(NamedTuple):
     """Hold coordinates of features `(rows, d)`, and the derivatives of the features by them."""
@@ -36,3 +41,8 @@ def _unevenness(z: Tensor) -> Tensor:
     low, high = z.amin(0), z.amax(0)
     share = ((z - low) / (high - low).clamp_min(torch.finfo(z.dtype).tiny)).sort(0).values
     return (share - torch.linspace(0, 1, len(z), dtype=z.dtype)[:, None]).abs().mean(0)
+
+
+def splines(at: Tensor, basis: BSpline) -> Tensor:
+    """Return splines of coordinates `(rows, d)`, whose knots go with the rows half of the way, `(rows, d, size)`."""
+    return basis.values(at, basis.adapted(at, UNIFORMITY))

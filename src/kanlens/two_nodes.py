@@ -19,7 +19,7 @@ from kanlens.conditions import least_squares
 from kanlens.decomposition import Decomposition, from_start, kinked
 from kanlens.plain_nodes import plain_nodes
 from kanlens.problems import Outer, Problem, outers
-from kanlens.spreading import evenly
+from kanlens.spreading import evenly, splines
 from kanlens.trees import Tree, Variable, complexity, values, variables
 
 ROWS, EACH = 1000, 4
@@ -27,9 +27,6 @@ ROWS, EACH = 1000, 4
 
 CURVE, SURFACE = BSpline(degree=5, intervals=16), BSpline(degree=5, intervals=6)
 """Splines of a node, and those whose products follow a function of a node and a column."""
-
-UNIFORMITY = 0.5
-"""How evenly knots lie; the rest follows the rows, as products crowd near zero."""
 
 TRIED = 4
 """Pairs of nodes that are looked at again, the likeliest of each kind."""
@@ -109,17 +106,17 @@ def two_nodes(problem: Problem) -> list[Problem]:
     nodes = plain_nodes(z)
     if len(nodes) == _plain(nodes):
         return []
-    splines = curves(torch.stack([values(node, z) for node in nodes], 1), CURVE)
-    single = _single(nodes, splines, t)
+    fine = curves(torch.stack([values(node, z) for node in nodes], 1), CURVE)
+    single = _single(nodes, fine, t)
     if single is not None:
         return _reduced(problem, [[single]])
-    both = [*_sums(nodes, splines, t), *_products(nodes, splines, z, t)]
+    both = [*_sums(nodes, fine, t), *_products(nodes, fine, z, t)]
     surfaces = _joined(nodes, z, t) if problem.size > 2 else ()
     found: list[_Pair] = []
     kinds = (both, partial(curves, basis=COARSE[0])), (surfaces, partial(_splines, basis=COARSE[1]))
     for (pairs, coarse), most in zip(kinds, FOLLOWED, strict=True):
         found += [pair for pair in pairs if pair.left < most and pair.sharpens(z, coarse)]
-    alone = min(left_by_sum(*splines[: _plain(nodes)], t=t, outer=outer) for outer in outers(t))
+    alone = min(left_by_sum(*fine[: _plain(nodes)], t=t, outer=outer) for outer in outers(t))
     found = sorted((pair for pair in found if pair.left < APART * alone), key=_Pair.price)
     likely = [pair for pair in found if pair.left < BEYOND * found[0].left + LEAST][:PAIRS]
     if likely and _plain(likely[0].nodes) == 2:  # functions of `x` and `y` are some of `x` and `x y^2`, too
@@ -135,8 +132,7 @@ def _reduced(problem: Problem, choices: Sequence[Sequence[Tree]]) -> list[Proble
 
 def _splines(features: Tensor, basis: BSpline) -> Tensor:
     """Return splines of features `(rows, n)` at the rows, `(n, rows, size)`."""
-    at = evenly(features).at
-    return basis.values(at, basis.adapted(at, UNIFORMITY)).transpose(0, 1)
+    return splines(evenly(features).at, basis).transpose(0, 1)
 
 
 def curves(features: Tensor, basis: BSpline) -> Tensor:
@@ -148,7 +144,7 @@ def curves(features: Tensor, basis: BSpline) -> Tensor:
     low, high = at.amin(0), at.amax(0)
     off = at - torch.where(low * high < 0, 0.0, (low + high) / 2)
     rough = torch.stack([off.abs(), off * off.abs(), off.abs().sqrt()], 2)
-    return torch.cat([_splines(features, basis), rough.transpose(0, 1)], 2)
+    return torch.cat([splines(at, basis), rough], 2).transpose(0, 1)
 
 
 def _crossed(unit: Tensor) -> Tensor:
